@@ -1,0 +1,83 @@
+/** The audits of a step: blocking ones inside its transaction, the others after the commit. */
+import type { Lease } from '../connections/lease.ts'
+import type { AuditResult } from '../payloads.ts'
+import type { AuditCall, AuditDefinition } from '../project/model.ts'
+import { macroEnvironment } from '../project/render-model.ts'
+import { auditIsBlocking, auditQuery, countQuery } from '../sql/audits.ts'
+import { quoteRelation } from '../sql/identifiers.ts'
+import { timeFilter } from '../sql/materialize.ts'
+import { AuditFailed } from './audit-failed.ts'
+import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
+
+type Session = Pick<Lease, 'run' | 'rows'>
+
+interface CheckedAudit {
+  call: AuditCall
+  definition: AuditDefinition | null
+}
+
+/**
+ * Runs the audits that block, inside the step's transaction.
+ * @throws AuditFailed when one returns rows.
+ */
+export async function runBlockingAudits(session: Session, work: StepWork): Promise<AuditResult[]> {
+  const results: AuditResult[] = []
+  for (const audit of auditsOf(work, true)) {
+    const failures = await countFailures(session, work, audit)
+    results.push({ name: audit.call.name, status: failures === 0 ? 'pass' : 'fail', failures })
+    if (failures > 0) throw failed(work, audit.call, results)
+  }
+  return results
+}
+
+/** Runs the audits that only warn; one whose SQL fails is reported as a warning with no count. */
+export async function runWarningAudits(work: StepWork): Promise<AuditResult[]> {
+  const results: AuditResult[] = []
+  for (const audit of auditsOf(work, false)) {
+    const { name } = audit.call
+    try {
+      const failures = await countFailures(work.lease, work, audit)
+      results.push({ name, status: failures === 0 ? 'pass' : 'warn', failures })
+    } catch {
+      work.signal.throwIfAborted()
+      results.push({ name, status: 'warn', failures: 0 })
+    }
+  }
+  return results
+}
+
+function auditsOf({ definition }: StepWork, blocking: boolean): CheckedAudit[] {
+  const own = new Map(definition.audits.map((audit) => [audit.name, audit]))
+  return definition.model.audits
+    .map((call) => ({ call, definition: own.get(call.name) ?? null }))
+    .filter((audit) => audit.definition?.skip !== true && auditIsBlocking(audit.call, audit.definition) === blocking)
+}
+
+async function countFailures(session: Session, work: StepWork, { call, definition }: CheckedAudit): Promise<number> {
+  const thisModel = await auditedRelation(session, work)
+  const environment = macroEnvironment(work.definition, { ...renderOptions(work, 'auditing'), thisModel })
+  const query = countQuery(auditQuery(call, definition, environment))
+  const [row] = await session.rows<{ failures: number }>(
+    `SELECT failures::DOUBLE AS failures FROM (${query}) AS counted(failures)`,
+  )
+  return row?.failures ?? 0
+}
+
+/** What an audit looks at: the rows of the step's interval, or the whole table. */
+async function auditedRelation(session: Session, work: StepWork): Promise<string> {
+  const { interval } = work.step
+  const time = work.definition.model.kind.time_column
+  if (time === undefined || interval === null) return quoteRelation(work.table)
+  const type = await timeColumnType(session, work)
+  return `(SELECT * FROM ${quoteRelation(work.table)} WHERE ${timeFilter(time, type, interval)})`
+}
+
+function failed(work: StepWork, call: AuditCall, audits: AuditResult[]): AuditFailed {
+  const { model } = work.definition
+  const rows = audits.at(-1)?.failures ?? 0
+  const args = Object.entries(call.args).map(([name, value]) => `${name} := ${value}`)
+  return new AuditFailed(
+    `audit ${call.name}(${args.join(', ')}) of '${model.name}' expected no bad rows and found ${rows}; nothing was committed`,
+    { file: model.file, line: model.line, audits },
+  )
+}

@@ -1,0 +1,108 @@
+/** What makes a project that loads one that cannot be built here and now. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Lease } from '../connections/lease.ts'
+import { MillraceError, nearest, ProjectError } from '../errors.ts'
+import { BUILDABLE_KINDS, type Model } from '../project/model.ts'
+import type { Project } from '../project/project.ts'
+
+type Session = Pick<Lease, 'rows'>
+
+/** @throws ProjectError with NOT_YET for everything selected that this version loads, but does not build. */
+export function assertBuildable(project: Project, models: readonly Model[]): void {
+  const problems: MillraceError[] = []
+  const refuse = (what: string, { file, line }: { file: string; line: number }, hint: string): void => {
+    problems.push(new MillraceError('NOT_YET', what, { file, line, hint }))
+  }
+  for (const model of models) {
+    const leaveOut = `leave it out: --exclude ${model.name}`
+    if (!BUILDABLE_KINDS.has(model.kind.name))
+      refuse(`model '${model.name}': kind ${model.kind.name} is not built yet`, model, leaveOut)
+    if (model.relation.catalog !== null && model.relation.catalog !== project.defaultCatalog) {
+      refuse(`model '${model.name}': only the catalog '${project.defaultCatalog}' can be written yet`, model, leaveOut)
+    }
+    if (model.gateway !== null && model.gateway !== project.gateway) {
+      refuse(`model '${model.name}': a gateway of its own ('${model.gateway}') is not supported yet`, model, leaveOut)
+    }
+    if (model.signals.length > 0) refuse(`model '${model.name}': signals are not supported yet`, model, leaveOut)
+    if (model.on_virtual_update.length > 0)
+      refuse(`model '${model.name}': ON_VIRTUAL_UPDATE is not supported yet`, model, leaveOut)
+    if (model.self_referencing && model.columns === null) {
+      problems.push(
+        new MillraceError('MODEL', `model '${model.name}' reads itself and needs declared columns`, {
+          file: model.file,
+          line: model.line,
+          hint: 'add columns (name TYPE, …) to the MODEL header',
+        }),
+      )
+    }
+  }
+  const statements = [...project.config.beforeAll, ...project.config.afterAll]
+  const config = { file: project.config.files[0] ?? 'config.yaml', line: 1 }
+  if (statements.length > 0)
+    refuse('before_all and after_all are not supported yet', config, 'remove them from the config')
+  if (problems.length > 0) throw new ProjectError(problems)
+}
+
+/** @throws ProjectError with USAGE for each model whose history must not be rebuilt. */
+export function assertRefreshable(models: readonly Model[]): void {
+  const refused = models.filter((model) => model.kind.disable_restatement === true)
+  if (refused.length === 0) return
+  throw new ProjectError(
+    refused.map(
+      ({ name, file, line }) =>
+        new MillraceError(
+          'USAGE',
+          `model '${name}' has disable_restatement; --full-refresh would rebuild its history`,
+          {
+            file,
+            line,
+            hint: `leave it out: --exclude ${name}`,
+          },
+        ),
+    ),
+  )
+}
+
+/** @throws ProjectError with UNKNOWN_TABLE for each name that is neither a model nor in the database, and each file that is not there. */
+export async function assertExternalsExist(
+  project: Project,
+  models: readonly Model[],
+  session: Session,
+): Promise<void> {
+  const known = new Set(project.models.filter((model) => model.enabled).map((model) => model.name))
+  const present = await session.rows<{ name: string }>(
+    `SELECT lower(CASE WHEN database_name = current_database() THEN '' ELSE database_name || '.' END || schema_name || '.' || object) AS name
+     FROM (SELECT database_name, schema_name, table_name AS object FROM duckdb_tables()
+           UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views())`,
+  )
+  const tables = new Set(present.map(({ name }) => name))
+  const problems = models.flatMap((model) =>
+    model.depends_on
+      .filter(
+        (name) =>
+          !known.has(name) && !tables.has(name) && !tables.has(`main.${name}`) && !isReachableFile(name, project.root),
+      )
+      .map((name) => unknownTable(model, name, [...known, ...tables])),
+  )
+  if (problems.length > 0) throw new ProjectError(problems)
+}
+
+/** A file that is there, or that only DuckDB can look for. */
+function isReachableFile(name: string, root: string): boolean {
+  if (/^[a-z][a-z0-9+.-]*:/i.test(name) || /[*?[]/.test(name)) return true
+  return /[/\\]|\.\w+$/.test(name) && existsSync(resolve(root, name))
+}
+
+function unknownTable(model: Model, name: string, known: string[]): MillraceError {
+  const near = nearest(name, known)
+  return new MillraceError(
+    'UNKNOWN_TABLE',
+    `model '${model.name}' reads '${name}', which is neither a model nor a table of the database`,
+    {
+      file: model.file,
+      line: model.query?.line ?? model.line,
+      ...(near === null ? {} : { hint: `Did you mean '${near}'?` }),
+    },
+  )
+}

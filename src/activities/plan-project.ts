@@ -1,0 +1,183 @@
+/**
+ * The activity that plans a build: reads the worker's copy of the folder, takes the environment, and stores what will be
+ * built, so that the steps build what was planned.
+ */
+import { Context } from '@temporalio/activity'
+import type { Client } from '@temporalio/client'
+import type { Lease } from '../connections/lease.ts'
+import { MillraceError } from '../errors.ts'
+import type { BuildId, BuildPlan, PlanRequest } from '../payloads.ts'
+import { projectHash, modelHashes } from '../project/project-hash.ts'
+import type { Project } from '../project/project.ts'
+import { resolveSeedPath } from '../project/seeds.ts'
+import { FINGERPRINT_FORMAT } from '../project/fingerprint.ts'
+import { quoteIdentifier } from '../sql/identifiers.ts'
+import { physicalRelation } from '../sql/physical.ts'
+import { insertBuild, readRunningBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
+import { ensureState } from '../state/schema.ts'
+import { insertDefinitions, insertVersions, type NewDefinition, type NewVersion } from '../state/versions.ts'
+import { toFailure } from './failures.ts'
+import { startHeartbeat } from './heartbeat.ts'
+import { makePlan, type MadePlan } from './planner.ts'
+import { planPromotion } from './plan-promotion.ts'
+import { toBuildModels } from './model-reports.ts'
+import { keepSeed } from './seed-select.ts'
+import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
+
+export async function planProject(projects: WorkerProjects, request: PlanRequest): Promise<BuildPlan> {
+  using heartbeat = startHeartbeat('plan')
+  try {
+    const { project, worker } = await projects.load(request.project, {
+      ...(request.gateway === undefined ? {} : { gateway: request.gateway }),
+      ...(request.vars === undefined ? {} : { vars: request.vars }),
+    })
+    assertSameProject(project, request.projectHash)
+    heartbeat.say('waiting for the database')
+    await using lease = await worker.lease({
+      holder: 'plan',
+      signal: heartbeat.signal,
+      lockTimeoutMs: (request.lockTimeoutSeconds ?? 60) * 1000,
+      onWaiting: (message) => heartbeat.say(message),
+    })
+    heartbeat.say('planning')
+    return await planInto({ project, worker, lease, request })
+  } catch (error) {
+    if (heartbeat.signal.aborted) throw heartbeat.signal.reason
+    throw toFailure(error)
+  }
+}
+
+interface Planning {
+  project: Project
+  worker: WorkerProject
+  lease: Lease
+  request: PlanRequest
+}
+
+async function planInto({ project, worker, lease, request }: Planning): Promise<BuildPlan> {
+  const environment = request.environment ?? 'prod'
+  const made = await makePlan(project, lease, {
+    ...request,
+    environment,
+    refreshId: request.build.runId,
+  })
+  const promotion = await planPromotion(project, made, lease, {
+    environment,
+    build: request.build,
+    adopt: request.adopt === true,
+  })
+  await ensureState(lease)
+  await assertEnvironmentFree(lease, project.name, environment, request.build)
+  await createSchemas(lease, made)
+  for (const model of made.plan.models) {
+    const file = project.models.find(({ name }) => name === model.name)
+    if (model.kind !== 'SEED' || model.batches.length === 0 || file === undefined) continue
+    await keepSeed(project.root, await resolveSeedPath(file.kind.path ?? '', file, project.root), model.inputs)
+  }
+
+  const build: PlannedBuild = {
+    ...request.build,
+    project: project.name,
+    environment,
+    status: 'running',
+    promoted: false,
+    startedMs: Date.now(),
+    endedMs: null,
+    models: toBuildModels(made),
+    promotion,
+  }
+  await lease.transaction(async (tx) => {
+    await takeEnvironment(tx, build)
+    await insertVersions(tx, newVersions(project.name, made))
+    await insertDefinitions(tx, definitionsOfSteps(project.name, made))
+    await insertBuild(tx, build)
+  })
+  for (const { hash, definition } of made.definitions.values()) worker.keepDefinition(hash, definition)
+  return {
+    project: project.name,
+    environment,
+    gateway: project.gateway,
+    steps: made.steps,
+    unchanged: build.models.filter((model) => model.steps.length === 0).length,
+    promotes: promotion !== null,
+    notices: project.notices,
+  }
+}
+
+/** @throws MillraceError PROJECT_MISMATCH whose hint is the worker's hash of each model, for the client to name those that differ. */
+function assertSameProject(project: Project, sent: string | undefined): void {
+  if (sent === undefined || sent === projectHash(project)) return
+  throw new MillraceError(
+    'PROJECT_MISMATCH',
+    `the worker's copy of project '${project.name}' is not the one that was sent`,
+    {
+      hint: JSON.stringify(modelHashes(project)),
+    },
+  )
+}
+
+/** @throws MillraceError BUILD_RUNNING when another build of the environment goes on. */
+async function assertEnvironmentFree(
+  lease: Lease,
+  project: string,
+  environment: string,
+  build: BuildId,
+): Promise<void> {
+  const holder = await readRunningBuild(lease, project, environment)
+  if (holder === null || holder.runId === build.runId) return
+  if (!(await isRunning(Context.current().client, holder))) return
+  throw new MillraceError(
+    'BUILD_RUNNING',
+    `environment '${environment}' of project '${project}' is being built by '${holder.workflowId}' (run ${holder.runId})`,
+    {
+      hint: `wait for it, follow it with \`watch ${holder.workflowId}\`, or stop it with \`cancel ${holder.workflowId}\``,
+    },
+  )
+}
+
+/** A holder that Temporal does not know, or knows as ended, left its claim behind when it was killed. */
+async function isRunning(client: Client, { workflowId, runId }: BuildId): Promise<boolean> {
+  try {
+    const description = await client.workflow.getHandle(workflowId, runId).describe()
+    return description.status.name === 'RUNNING'
+  } catch (error) {
+    if (error instanceof Error && error.name === 'WorkflowNotFoundError') return false
+    throw error
+  }
+}
+
+/** Before the fan-out: two transactions that create one schema conflict. */
+async function createSchemas(lease: Lease, { steps, definitions }: MadePlan): Promise<void> {
+  const schemas = new Set<string>()
+  for (const { model, version } of steps) {
+    const relation = definitions.get(model)?.definition.model.relation
+    if (relation !== undefined) schemas.add(physicalRelation(relation, version).schema ?? 'main')
+  }
+  if (schemas.size === 0) return
+  const statements = [...schemas].sort().map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
+  await lease.script(['BEGIN', ...statements, 'COMMIT'].join('; '))
+}
+
+function newVersions(project: string, { plan, definitions }: MadePlan): NewVersion[] {
+  return plan.models
+    .filter(({ selected, isNew }) => selected && isNew)
+    .map(({ name, kind, version, fingerprint, hasTable }) => {
+      const relation = definitions.get(name)?.definition.model.relation
+      const physical = hasTable && relation !== undefined ? physicalRelation(relation, version) : null
+      return {
+        version,
+        project,
+        model: name,
+        kind,
+        fingerprint,
+        format: FINGERPRINT_FORMAT,
+        physicalSchema: physical?.schema ?? null,
+        physicalName: physical?.name ?? null,
+      }
+    })
+}
+
+function definitionsOfSteps(project: string, { steps, definitions }: MadePlan): NewDefinition[] {
+  const stepped = new Set(steps.map(({ model }) => model))
+  return [...definitions].filter(([name]) => stepped.has(name)).map(([, stored]) => ({ project, ...stored }))
+}

@@ -1,0 +1,87 @@
+/** The activity that reads a build's report from the state, in pages. */
+import type { Lease } from '../connections/lease.ts'
+import { toIso } from '../graph/time.ts'
+import type { BuildReport } from '../payloads.ts'
+import { readBuild, readBuildOf, readLatestBuild, readReports, type PlannedBuild } from '../state/builds.ts'
+import { readOutcomes } from '../state/outcomes.ts'
+import { readStateVersion } from '../state/schema.ts'
+import { toFailure } from './failures.ts'
+import { countStatuses, toModelReports } from './model-reports.ts'
+import type { WorkerProjects } from './worker-projects.ts'
+
+/** Models of one page: about 100 KiB. */
+const PAGE = 250
+
+export interface ReadBuildInput {
+  project?: string
+  gateway?: string
+  environment: string
+  /** Null: the latest build of the environment. */
+  workflowId: string | null
+  /** Null: the workflow's latest run. */
+  runId: string | null
+  offset: number
+  lockTimeoutSeconds: number
+}
+
+export interface ReportPage {
+  report: BuildReport
+  /** Where the next page starts; null after the last. */
+  next: number | null
+}
+
+/** @returns null when the state knows no such build. */
+export async function readBuildPage(projects: WorkerProjects, input: ReadBuildInput): Promise<ReportPage | null> {
+  try {
+    const { name, gateway } = await projects.defaultGateway(input.project)
+    const project = await projects.open(name, input.gateway ?? gateway)
+    await using lease = await project.lease({ holder: 'report', lockTimeoutMs: input.lockTimeoutSeconds * 1000 })
+    return await readPage(lease, name, input)
+  } catch (error) {
+    throw toFailure(error)
+  }
+}
+
+async function readPage(lease: Lease, project: string, input: ReadBuildInput): Promise<ReportPage | null> {
+  if ((await readStateVersion(lease)) === 0) return null
+  const runId = input.runId ?? (await findRun(lease, project, input))
+  const build = runId === null ? null : await readBuild(lease, runId)
+  if (build === null) return null
+  const all = build.endedMs === null ? toModelReports(build.models, await readOutcomes(lease, build), null) : null
+  const models =
+    all?.slice(input.offset, input.offset + PAGE) ?? (await readReports(lease, build.runId, input.offset, PAGE))
+  const next = input.offset + PAGE
+  return {
+    report: { ...head(build), counts: countStatuses(all ?? (await allReports(lease, build))), models },
+    next: next < build.models.length ? next : null,
+  }
+}
+
+async function findRun(
+  lease: Lease,
+  project: string,
+  { workflowId, environment }: ReadBuildInput,
+): Promise<string | null> {
+  const build =
+    workflowId === null ? await readLatestBuild(lease, project, environment) : await readBuildOf(lease, workflowId)
+  return build?.runId ?? null
+}
+
+async function allReports(lease: Lease, { runId, models }: PlannedBuild): Promise<BuildReport['models']> {
+  return readReports(lease, runId, 0, models.length)
+}
+
+function head(build: PlannedBuild): Omit<BuildReport, 'counts' | 'models'> {
+  const { project, environment, workflowId, runId, status, promoted, startedMs, endedMs } = build
+  return {
+    project,
+    environment,
+    workflowId,
+    runId,
+    status,
+    promoted,
+    startedAt: toIso(startedMs),
+    endedAt: endedMs === null ? null : toIso(endedMs),
+    durationMs: endedMs === null ? null : endedMs - startedMs,
+  }
+}

@@ -1,0 +1,139 @@
+/** The projects a worker serves: where their folders lie, how their databases are reached, which definitions are at hand. */
+import { resolve } from 'node:path'
+import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
+import type { Lease } from '../connections/lease.ts'
+import type { ConnectionRegistry, LeaseOptions } from '../connections/registry.ts'
+import { MillraceError, nearest } from '../errors.ts'
+import { loadConfig, type ProjectConfig } from '../project/config.ts'
+import type { ModelDefinition } from '../project/definition.ts'
+import { loadProject } from '../project/load.ts'
+import type { Project } from '../project/project.ts'
+import { createSqlParser, type SqlParser } from '../project/sql-parser.ts'
+
+/** Definitions kept in memory; those of larger projects are read from the state when a step needs them. */
+const KEPT_DEFINITIONS = 5_000
+
+/** One project with one gateway. */
+export interface WorkerProject {
+  readonly root: string
+  readonly parser: SqlParser
+  lease(options: LeaseOptions): Promise<Lease>
+  /** From memory, else from `read`. */
+  definition(hash: string, read: () => Promise<ModelDefinition>): Promise<ModelDefinition>
+  keepDefinition(hash: string, definition: ModelDefinition): void
+  /** Runs `work` once however many callers ask for it at a time; they share its result. */
+  together(key: string, work: () => Promise<void>): Promise<void>
+}
+
+export interface LoadedProject {
+  project: Project
+  worker: WorkerProject
+}
+
+export class WorkerProjects {
+  readonly parser = createSqlParser()
+  readonly #roots: string[]
+  readonly #env: NodeJS.ProcessEnv
+  readonly #registry: ConnectionRegistry
+  readonly #names = new Map<string, string>()
+  readonly #connections = new Map<string, ConnectionConfig>()
+  readonly #definitions = new Map<string, ModelDefinition>()
+  readonly #together = new Map<string, Promise<void>>()
+
+  /** @param folders of the projects, relative to the working directory. */
+  constructor(folders: readonly string[], options: { env: NodeJS.ProcessEnv; registry: ConnectionRegistry }) {
+    this.#roots = folders.map((folder) => resolve(folder))
+    this.#env = options.env
+    this.#registry = options.registry
+  }
+
+  /** Reads the folder anew. @param name may be left out when the worker serves one project. */
+  async load(
+    name: string | undefined,
+    options: { gateway?: string; vars?: Record<string, string> },
+  ): Promise<LoadedProject> {
+    const root = await this.#findRoot(name)
+    const project = await loadProject(root, { ...options, env: this.#env, parser: this.parser })
+    this.#keepConnection(project.name, project.gateway, root, project.config)
+    return { project, worker: this.#worker(root, project.name, project.gateway) }
+  }
+
+  /** For a step: the folder is not read when this worker has planned or built with the gateway before. */
+  async open(name: string, gateway: string): Promise<WorkerProject> {
+    const root = await this.#findRoot(name)
+    if (!this.#connections.has(connectionName(name, gateway))) {
+      this.#keepConnection(name, gateway, root, await loadConfig(root, this.#env))
+    }
+    return this.#worker(root, name, gateway)
+  }
+
+  /** The gateway a project uses when none is named. */
+  async defaultGateway(name: string | undefined): Promise<{ name: string; gateway: string }> {
+    const config = await loadConfig(await this.#findRoot(name), this.#env)
+    return { name: config.project, gateway: config.defaultGateway }
+  }
+
+  async close(): Promise<void> {
+    await this.parser.close()
+  }
+
+  async #findRoot(name: string | undefined): Promise<string> {
+    const [only] = this.#roots
+    if (name === undefined && only !== undefined && this.#roots.length === 1) return only
+    if (this.#names.size === 0) {
+      for (const root of this.#roots) this.#names.set((await loadConfig(root, this.#env)).project, root)
+    }
+    const root = name === undefined ? undefined : this.#names.get(name)
+    if (root !== undefined) return root
+    const known = [...this.#names.keys()]
+    const near = name === undefined ? null : nearest(name, known)
+    throw new MillraceError(
+      'USAGE',
+      `expected one of the projects this worker serves (${known.join(', ')}); got ${name === undefined ? 'none' : `'${name}'`}`,
+      near === null ? {} : { hint: `Did you mean '${near}'?` },
+    )
+  }
+
+  #keepConnection(name: string, gateway: string, root: string, config: ProjectConfig): void {
+    const raw = config.gateways[gateway]?.connection
+    if (raw === undefined) throw new MillraceError('CONFIG', `gateway '${gateway}' is not in the project's config`)
+    this.#connections.set(connectionName(name, gateway), parseConnection(raw, { root, env: config.env }))
+  }
+
+  #worker(root: string, name: string, gateway: string): WorkerProject {
+    const config = this.#connections.get(connectionName(name, gateway))
+    if (config === undefined) throw new Error(`no connection for ${name}`)
+    return {
+      root,
+      parser: this.parser,
+      lease: (options) => this.#registry.lease(config, options),
+      definition: async (hash, read) => {
+        const kept = this.#definitions.get(hash)
+        if (kept !== undefined) return kept
+        const definition = await read()
+        this.#keepDefinition(hash, definition)
+        return definition
+      },
+      keepDefinition: (hash, definition) => this.#keepDefinition(hash, definition),
+      together: (key, work) => this.#shared(`${name}/${gateway}/${key}`, work),
+    }
+  }
+
+  #keepDefinition(hash: string, definition: ModelDefinition): void {
+    if (this.#definitions.size >= KEPT_DEFINITIONS) this.#definitions.clear()
+    this.#definitions.set(hash, definition)
+  }
+
+  async #shared(key: string, work: () => Promise<void>): Promise<void> {
+    const running = this.#together.get(key)
+    if (running !== undefined) return running
+    // Stored before it is awaited, so that a second caller joins; forgotten at its end, so that a failure is not kept.
+    const promise = work().finally(() => this.#together.delete(key))
+    this.#together.set(key, promise)
+    return promise
+  }
+}
+
+function connectionName(name: string, gateway: string): string {
+  return JSON.stringify([name, gateway])
+}

@@ -1,0 +1,127 @@
+/** The transaction of a step, by kind: fence, write, audit, record, commit. */
+import type { Lease } from '../connections/lease.ts'
+import type { Transaction } from '../connections/transaction.ts'
+import { unitsOf, type Interval } from '../graph/intervals.ts'
+import { renderQuery, renderStatement } from '../project/render-model.ts'
+import {
+  createEmptyTable,
+  createStage,
+  createTable,
+  createTypedTable,
+  createView,
+  deleteRange,
+  insertFromStage,
+  STAGE,
+  timeFilter,
+  typedQuery,
+} from '../sql/materialize.ts'
+import { readStep, recordStep, recordUnits, recordWhole, type StepResult } from '../state/ledger.ts'
+import { runBlockingAudits } from './audit-step.ts'
+import { seedSelect } from './seed-select.ts'
+import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
+
+/** What a write leaves for the record. */
+interface Written {
+  /** Null for a view. */
+  rows: number | null
+  rowsFiltered: number
+}
+
+/**
+ * @returns the step's result, recorded now or by an earlier attempt.
+ * @throws CommitOutcomeUnknown when only the ledger knows how it ended.
+ */
+export async function writeStep(work: StepWork): Promise<StepResult> {
+  const startedMs = Date.now()
+  const query = await stepQuery(work)
+  const timeRange = work.definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE'
+  if (timeRange || work.definition.model.self_referencing) await ensureTable(work, query)
+  work.say('waiting for a checkpoint')
+  return work.lease.transaction(async (tx) => {
+    work.say('writing')
+    // Steps that rewrite a whole version are serial: the second to update this row conflicts, and finds the first one's record.
+    if (!timeRange) await tx.run('UPDATE millrace.fences SET steps = steps + 1 WHERE version = $1', [work.step.version])
+    const recorded = await readStep(tx, work.id)
+    if (recorded !== null) return recorded
+
+    await runStatements(tx, work, work.definition.model.pre)
+    const written = timeRange ? await writeRange(tx, work, query) : await writeWhole(tx, work, query)
+    await runStatements(tx, work, work.definition.model.post)
+    work.say('auditing')
+    const audits = await runBlockingAudits(tx, work)
+    const { step, attempts } = work
+    const result = { ...written, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
+    await record(tx, work, result)
+    work.say('committing')
+    return result
+  })
+}
+
+async function stepQuery(work: StepWork): Promise<string> {
+  const { definition } = work
+  if (definition.model.kind.name === 'SEED') return seedSelect(work.lease, work)
+  return typedQuery(await renderQuery(definition, renderOptions(work, 'evaluating')), definition.model.columns)
+}
+
+/** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */
+async function ensureTable({ lease, project, step, table, definition }: StepWork, query: string): Promise<void> {
+  const { columns } = definition.model
+  const create = columns === null ? createEmptyTable(table, query) : createTypedTable(table, columns)
+  await project.together(step.version, () => lease.run(create))
+}
+
+async function writeWhole(tx: Transaction, { table, definition }: StepWork, query: string): Promise<Written> {
+  if (definition.model.kind.name === 'VIEW') {
+    await tx.run(createView(table, query))
+    return { rows: null, rowsFiltered: 0 }
+  }
+  const [created] = await tx.rows<{ Count: number | string }>(createTable(table, query))
+  return { rows: Number(created?.Count ?? 0), rowsFiltered: 0 }
+}
+
+async function writeRange(tx: Transaction, work: StepWork, query: string): Promise<Written> {
+  const time = work.definition.model.kind.time_column
+  if (time === undefined) throw new TypeError('a time-range model without a time column')
+  const { interval } = work.step
+  if (interval === null) return { rows: 0, rowsFiltered: 0 }
+  const filter = timeFilter(time, await timeColumnType(tx, work), interval)
+  await tx.run(createStage(query))
+  const [counted] = await tx.rows<{ inside: number; outside: number }>(
+    `SELECT count(*) FILTER (WHERE ${filter})::DOUBLE AS inside, count(*) FILTER (WHERE (${filter}) IS NOT TRUE)::DOUBLE AS outside FROM ${STAGE}`,
+  )
+  await tx.run(deleteRange(work.table, filter))
+  await tx.run(insertFromStage(work.table, filter))
+  await tx.run(`DROP TABLE ${STAGE}`)
+  return { rows: counted?.inside ?? 0, rowsFiltered: counted?.outside ?? 0 }
+}
+
+async function runStatements(
+  tx: Transaction,
+  work: StepWork,
+  statements: readonly { text: string; line: number }[],
+): Promise<void> {
+  const options = renderOptions(work, 'evaluating')
+  for (const statement of statements) await tx.run(renderStatement(statement, work.definition, options))
+}
+
+async function record(tx: Pick<Lease, 'run' | 'rows'>, work: StepWork, result: StepResult): Promise<void> {
+  const { id, build, index, step, definition } = work
+  const units = { version: step.version, step: id, inputs: step.inputs }
+  const interval = toInterval(step.interval)
+  if (definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null) {
+    await recordUnits(tx, units, interval, unitsOf(interval, definition.model.interval_unit))
+  } else await recordWhole(tx, units, interval)
+  await recordStep(tx, {
+    step: id,
+    workflowId: build.workflowId,
+    runId: build.runId,
+    index,
+    model: definition.model.name,
+    version: step.version,
+    result,
+  })
+}
+
+function toInterval(interval: readonly [number, number] | null): Interval | null {
+  return interval === null ? null : { start: interval[0], end: interval[1] }
+}

@@ -1,0 +1,54 @@
+/** Errors of a workflow → the error the command would have thrown itself. */
+import { WorkflowFailedError } from '@temporalio/client'
+import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { MillraceError, ProjectError, type ErrorCode } from '../errors.ts'
+import type { BuildSummary } from '../payloads.ts'
+
+interface FailureDocument {
+  code: ErrorCode
+  message: string
+  file: string | null
+  line: number | null
+  hint: string | null
+  problems?: FailureDocument[]
+}
+
+/** The workflow was cancelled, by whomever. */
+export function isCanceled(error: unknown): boolean {
+  return error instanceof WorkflowFailedError && error.cause instanceof CancelledFailure
+}
+
+/** The summary of a build that ran and failed; null when it never got that far. */
+export function failedSummary(error: unknown): BuildSummary | null {
+  const failure = applicationFailure(error)
+  return failure?.type === 'BUILD_FAILED' ? ((failure.details?.[0] as BuildSummary | undefined) ?? null) : null
+}
+
+export function toMillraceError(error: unknown): unknown {
+  const failure = applicationFailure(error)
+  return failure === null ? error : failureToError(failure)
+}
+
+/** A failure made by an activity → the error it was made from. */
+export function failureToError(failure: ApplicationFailure): MillraceError {
+  const document = failure.details?.[0] as FailureDocument | undefined
+  if (document?.code === undefined) {
+    return new MillraceError((failure.type ?? 'INTERNAL') as ErrorCode, failure.message, { cause: failure })
+  }
+  const problems = document.problems ?? []
+  return problems.length > 1 ? new ProjectError(problems.map(toError)) : toError(document)
+}
+
+function toError({ code, message, file, line, hint }: FailureDocument): MillraceError {
+  return new MillraceError(code, message, {
+    ...(file === null ? {} : { file }),
+    ...(line === null ? {} : { line }),
+    ...(hint === null ? {} : { hint }),
+  })
+}
+
+function applicationFailure(error: unknown): ApplicationFailure | null {
+  if (!(error instanceof WorkflowFailedError)) return null
+  const cause = error.cause instanceof ActivityFailure ? error.cause.cause : error.cause
+  return cause instanceof ApplicationFailure ? cause : null
+}

@@ -1,0 +1,54 @@
+/** `plan`: what would be built and why. Builds nothing. */
+import { randomUUID } from 'node:crypto'
+import { previewPlan, type PreviewInput, type PreviewPage } from '../../activities/preview-plan.ts'
+import { parseTime } from '../../graph/time.ts'
+import type { PlanReport } from '../../payloads.ts'
+import { loadConfig } from '../../project/config.ts'
+import type { CommandContext, Verb } from '../command.ts'
+import { withDatabase } from '../database.ts'
+import { EXIT } from '../exit-codes.ts'
+import { planText } from '../report-text.ts'
+import { toBuildInput } from '../build-input.ts'
+
+export const planVerb: Verb = {
+  usage: '[--select EXPR] [--exclude EXPR] [--start T] [--end T] …',
+  summary: 'what would be built and why: new, changed, removed, missing intervals, unchanged',
+  opens: true,
+  args: [0, 0],
+  async run(context) {
+    const { root, env, output } = context
+    const { project } = await loadConfig(root, env)
+    const input = toPreviewInput(context, project)
+    const report = await withDatabase(context, {
+      direct: (projects, lockTimeoutSeconds) =>
+        readPages((offset) => previewPlan(projects, { ...input, lockTimeoutSeconds, offset })),
+      remote: (client, taskQueue) =>
+        readPages((offset) =>
+          client.workflow.execute<(input: PreviewInput) => Promise<PreviewPage>>('planPreview', {
+            taskQueue,
+            workflowId: `millrace/read/${randomUUID()}`,
+            args: [{ ...input, offset }],
+          }),
+        ),
+    })
+    output.answer(planText(report), report)
+    return EXIT.done
+  },
+}
+
+function toPreviewInput(context: CommandContext, project: string): Omit<PreviewInput, 'offset'> {
+  const now = Date.now()
+  const { executionTime } = context.options
+  const executionMs = executionTime === null ? now : parseTime(executionTime, 'start', now)
+  return { ...toBuildInput(context, project, null), executionMs }
+}
+
+async function readPages(read: (offset: number) => Promise<PreviewPage>): Promise<PlanReport> {
+  let json = ''
+  for (let next: number | null = 0; next !== null; ) {
+    const page: PreviewPage = await read(next)
+    json += page.json
+    next = page.next
+  }
+  return JSON.parse(json) as PlanReport
+}

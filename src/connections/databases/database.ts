@@ -1,0 +1,31 @@
+/** What generic code knows of a database type: one file per type, one line in the map. */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import type { ConnectionConfig } from '../config.ts'
+
+export interface DatabaseCapabilities {
+  /** The data outlive the instance: it may be closed when idle. */
+  persistent: boolean
+  /** Space comes back, and the log shrinks, at a CHECKPOINT between transactions. */
+  checkpoints: boolean
+}
+
+/** An open instance. */
+export interface OpenedDatabase {
+  /** The file; null when it has none. */
+  readonly path: string | null
+  /** Name of the main catalog. */
+  readonly catalog: string
+  readonly capabilities: DatabaseCapabilities
+  /** A fresh connection with the session settings of `config`. */
+  connect(config: ConnectionConfig): Promise<DuckDBConnection>
+  /** All connections must be closed before. */
+  closeSync(): void
+}
+
+export interface Database {
+  /** Configurations with one identity mean one database: they must be equal, and share one instance. */
+  identity(config: ConnectionConfig): string
+  /** The database's name in messages. */
+  describe(config: ConnectionConfig): string
+  open(config: ConnectionConfig): Promise<OpenedDatabase>
+}

@@ -1,0 +1,23 @@
+/** The registry of connections, usable on its own. */
+export { parseConnection } from './config.ts'
+export type {
+  ConnectionConfig,
+  ConnectionContext,
+  ConnectionType,
+  DuckDBConfig,
+  ExtensionConfig,
+  RemoteConfig,
+} from './config.ts'
+export { connectionKey } from './connection-key.ts'
+export { ConnectionLost } from './connection-lost.ts'
+export { connectionRegistry } from './registry.ts'
+export type { ConnectionRegistry, LeaseOptions, Owner, RegistrySnapshot } from './registry.ts'
+export type { DatabaseSnapshot } from './shared-database.ts'
+export type { DatabaseCapabilities } from './databases/database.ts'
+export type { JsonValue } from './json-rows.ts'
+export type { Lease, LeasedDatabase } from './lease.ts'
+export type { SqlValue, SqlValues } from './session.ts'
+export { classifySqlError } from './sql-errors.ts'
+export type { SqlError, SqlErrorKind, SqlErrorPosition } from './sql-errors.ts'
+export { CommitOutcomeUnknown } from './transaction.ts'
+export type { Transaction } from './transaction.ts'

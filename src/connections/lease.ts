@@ -1,0 +1,110 @@
+/** One holder's connection, from the registry until its release. */
+import type { CheckpointGate } from './checkpoint-gate.ts'
+import type { DatabaseCapabilities, OpenedDatabase } from './databases/database.ts'
+import { toJsonRows, type JsonValue } from './json-rows.ts'
+import type { Session, SqlValues } from './session.ts'
+import { runScript, runTransaction, type Transaction } from './transaction.ts'
+
+export interface LeasedDatabase {
+  /** The file; null when it has none. */
+  path: string | null
+  /** Name of the main catalog in DuckDB. */
+  catalog: string
+  capabilities: DatabaseCapabilities
+}
+
+/**
+ * A connection of its own. Statements run one after another, in UTC, relative paths in SQL start at the project's folder.
+ * Errors of the database are thrown as they are: `classifySqlError` tells what they mean.
+ */
+export interface Lease extends AsyncDisposable {
+  /** Of the connection; without secrets. */
+  readonly key: string
+  readonly database: LeasedDatabase
+  /**
+   * One or several statements that commit by themselves. When it is interrupted, it is not known whether the last one did:
+   * what must be known belongs into a transaction.
+   */
+  run(sql: string, values?: SqlValues): Promise<void>
+  /**
+   * Integers are numbers as long as a number holds them exactly, else text; DECIMAL, DATE, TIMESTAMP are text as DuckDB prints
+   * them, TIMESTAMPTZ in UTC; lists are arrays, structs objects.
+   */
+  rows<T = Record<string, JsonValue>>(sql: string, values?: SqlValues): Promise<T[]>
+  /** Commits when `body` returns. @throws CommitOutcomeUnknown when only the data can tell whether it was committed. */
+  transaction<T>(body: (tx: Transaction) => Promise<T>): Promise<T>
+  /** One string with its own BEGIN and COMMIT: faster than a transaction of many calls. Rolled back when a statement fails. */
+  script(sql: string): Promise<void>
+  /** Waits until other transactions have ended, at most 5 s, and writes the log into the file. Does nothing where it cannot. */
+  checkpoint(): Promise<void>
+  /** Rolls back what is open and gives the connection back. @throws at the second call. */
+  release(): Promise<void>
+  /** Releases, unless that was done. */
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+export interface LeaseParts {
+  key: string
+  opened: OpenedDatabase
+  session: Session
+  gate: CheckpointGate | null
+  onRelease: () => void
+}
+
+export function createLease({ key, opened, session, gate, onRelease }: LeaseParts): Lease {
+  let released = false
+  let inTransaction = false
+
+  function assertUsable(): void {
+    if (released) throw new Error('a lease was used after its release')
+  }
+
+  function assertNoTransaction(): void {
+    assertUsable()
+    if (inTransaction) throw new Error('a lease has one transaction at a time; use its Transaction, or another lease')
+  }
+
+  async function alone<T>(work: () => Promise<T>): Promise<T> {
+    assertNoTransaction()
+    inTransaction = true
+    try {
+      return await work()
+    } finally {
+      inTransaction = false
+    }
+  }
+
+  async function execute(sql: string, values: SqlValues | undefined) {
+    assertNoTransaction()
+    return session.execute({ sql, values, onAbort: 'interrupt' })
+  }
+
+  async function release(): Promise<void> {
+    if (released) throw new Error('a lease was released twice')
+    released = true
+    try {
+      await session.close()
+    } finally {
+      onRelease()
+    }
+  }
+
+  return {
+    key,
+    database: { path: opened.path, catalog: opened.catalog, capabilities: opened.capabilities },
+    run: async (sql, values) => {
+      await execute(sql, values)
+    },
+    rows: async <T>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as T[],
+    transaction: (body) => alone(() => runTransaction({ session, gate }, body)),
+    script: (sql) => alone(() => runScript({ session, gate }, sql)),
+    checkpoint: async () => {
+      assertNoTransaction()
+      await gate?.checkpoint()
+    },
+    release,
+    [Symbol.asyncDispose]: async () => {
+      if (!released) await release()
+    },
+  }
+}

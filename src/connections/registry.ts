@@ -1,0 +1,193 @@
+/** The process's databases: who owns the registry, which instance serves a configuration, when it ends. */
+import { isMainThread } from 'node:worker_threads'
+import { MillraceError } from '../errors.ts'
+import { abortable } from './abortable.ts'
+import type { ConnectionConfig } from './config.ts'
+import { connectionConflict } from './connection-conflict.ts'
+import { connectionKey } from './connection-key.ts'
+import { DATABASES } from './databases/index.ts'
+import type { Lease } from './lease.ts'
+import { outsideContext } from './outside-context.ts'
+import { SharedDatabase, type DatabaseSnapshot } from './shared-database.ts'
+
+export interface LeaseOptions {
+  /** Shown to others who wait, e.g. `sales.orders`. */
+  holder: string
+  /** Ends waiting, and later interrupts what runs on the lease; never a COMMIT. */
+  signal?: AbortSignal
+  /** How long to wait for one of the connection's `concurrent_tasks`. Default 10 minutes. */
+  timeoutMs?: number
+  /** How long to wait for a file that another process holds; 0 tries once. Default 60 s. */
+  lockTimeoutMs?: number
+  /** Called at most every second while it waits, in the caller's context. */
+  onWaiting?: (message: string) => void
+}
+
+/** Someone who needs the registry: a worker, a command. */
+export interface Owner {
+  /**
+   * The last one that leaves drains every database for a grace time (10 s), interrupts what is left, checkpoints and closes.
+   * The second call is the first.
+   */
+  detach(): Promise<void>
+}
+
+export interface RegistrySnapshot {
+  owners: string[]
+  databases: DatabaseSnapshot[]
+  /** Instances opened since the process started. */
+  opens: number
+}
+
+export interface ConnectionRegistry {
+  /** @param owner its name, for `snapshot`. */
+  attach(owner: string): Owner
+  /**
+   * A connection of one's own on the database's one instance.
+   * @throws MillraceError CONNECTION_CONFLICT, DATABASE_LOCKED, LEASE_TIMEOUT, DATABASE, NOT_YET; the signal's reason.
+   */
+  lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease>
+  snapshot(): RegistrySnapshot
+}
+
+export interface RegistryOptions {
+  /** After this time without a lease a file is let go. Default 10 s. */
+  idleMs?: number
+  /** What holders get to finish when the last owner leaves. Default 10 s. */
+  graceMs?: number
+}
+
+const IDLE_MS = 10_000
+const GRACE_MS = 10_000
+const SLOT_TIMEOUT_MS = 600_000
+const LOCK_TIMEOUT_MS = 60_000
+
+/** Shared by every copy of this package in the process. */
+const REGISTRY = Symbol.for('millrace.connection-registry')
+
+/**
+ * The process's one registry.
+ * @throws MillraceError DATABASE in a worker thread, whose globals are its own: it would open files a second time.
+ */
+export function connectionRegistry(): ConnectionRegistry {
+  assertMainThread()
+  const globals = globalThis as { [REGISTRY]?: ConnectionRegistry }
+  globals[REGISTRY] ??= createConnectionRegistry()
+  return globals[REGISTRY]
+}
+
+/** For tests: two registries in one process must not lease the same file. */
+export function createConnectionRegistry(options: RegistryOptions = {}): ConnectionRegistry {
+  return outsideContext(() => new Registry(options))
+}
+
+class Registry implements ConnectionRegistry {
+  readonly #idleMs: number
+  readonly #graceMs: number
+  readonly #owners = new Set<{ name: string }>()
+  readonly #databases = new Map<string, SharedDatabase>()
+  /** Ends of databases that may still be open. */
+  readonly #endings = new Map<string, Promise<void>>()
+  #shuttingDown: Promise<void> | null = null
+  #opens = 0
+
+  constructor({ idleMs = IDLE_MS, graceMs = GRACE_MS }: RegistryOptions) {
+    this.#idleMs = idleMs
+    this.#graceMs = graceMs
+  }
+
+  attach(name: string): Owner {
+    assertMainThread()
+    const owner = { name }
+    this.#owners.add(owner)
+    let detached: Promise<void> | null = null
+    return {
+      detach: () => (detached ??= this.#detach(owner)),
+    }
+  }
+
+  async lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease> {
+    assertMainThread()
+    const { holder, signal, timeoutMs = SLOT_TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS, onWaiting } = options
+    const key = connectionKey(config)
+    signal?.throwIfAborted()
+    for (;;) {
+      // What opened now would be closed under its holder.
+      while (this.#shuttingDown !== null) await abortable(this.#shuttingDown, signal)
+      const database = this.#databaseFor(key, config)
+      const lease = await database.lease(config, { holder, signal, timeoutMs, lockTimeoutMs, onWaiting })
+      if (lease !== null) return lease
+    }
+  }
+
+  snapshot(): RegistrySnapshot {
+    return {
+      owners: [...this.#owners].map(({ name }) => name),
+      databases: [...this.#databases.values()].map((database) => database.snapshot()),
+      opens: this.#opens,
+    }
+  }
+
+  async #detach(owner: { name: string }): Promise<void> {
+    this.#owners.delete(owner)
+    if (this.#owners.size > 0) return
+    this.#shuttingDown ??= outsideContext(() => this.#shutDown())
+    await this.#shuttingDown
+  }
+
+  async #shutDown(): Promise<void> {
+    try {
+      const ends = [...this.#databases.values()].map((database) => database.shutDown(this.#graceMs))
+      await Promise.all([...ends, ...this.#endings.values()])
+    } finally {
+      this.#shuttingDown = null
+    }
+  }
+
+  #databaseFor(key: string, config: ConnectionConfig): SharedDatabase {
+    const identity = DATABASES[config.type].identity(config)
+    const existing = this.#databases.get(identity)
+    if (existing?.ended === null) {
+      if (existing.key === key) return existing
+      if (!existing.isIdle) throw connectionConflict(existing.description, existing.config, config)
+      // Nobody uses it: the new configuration replaces the old one.
+      this.#remember(identity, existing.retire())
+    } else if (existing !== undefined) this.#remember(identity, existing.ended)
+    return this.#add(identity, key, config)
+  }
+
+  #add(identity: string, key: string, config: ConnectionConfig): SharedDatabase {
+    const database: SharedDatabase = new SharedDatabase({
+      key,
+      config,
+      idleMs: this.#idleMs,
+      predecessor: this.#endings.get(identity) ?? Promise.resolve(),
+      onOpened: () => {
+        this.#opens += 1
+      },
+      onEnding: () => {
+        if (database.ended !== null) this.#remember(identity, database.ended)
+        if (this.#databases.get(identity) === database) this.#databases.delete(identity)
+      },
+    })
+    this.#databases.set(identity, database)
+    return database
+  }
+
+  #remember(identity: string, ending: Promise<void>): void {
+    const before = this.#endings.get(identity)
+    if (before === ending) return
+    const all = outsideContext(async () => {
+      await Promise.all([before, ending])
+      if (this.#endings.get(identity) === all) this.#endings.delete(identity)
+    })
+    this.#endings.set(identity, all)
+  }
+}
+
+function assertMainThread(): void {
+  if (isMainThread) return
+  throw new MillraceError('DATABASE', 'databases are opened in the main thread only; this is a worker thread', {
+    hint: 'A second thread would open the same file a second time, and committed rows would be lost: lease in the main thread.',
+  })
+}

@@ -1,0 +1,261 @@
+/**
+ * One database of the process: its instance, those who hold or wait for it, and its end.
+ *
+ * | state    | means                                        | leaves when                                                     |
+ * | serving  | opened at the first lease, idle in between   | idle for a while, broken, replaced or shut down → ended         |
+ * | ended    | nobody enters; what is held ends             | the last connection and the instance are closed (`ended`)       |
+ *
+ * A successor opens only after `ended`: two instances of one file in one process lose committed rows.
+ */
+import type { CheckpointGate } from './checkpoint-gate.ts'
+import { createCheckpointGate } from './checkpoint-gate.ts'
+import type { ConnectionConfig } from './config.ts'
+import { ConnectionLost } from './connection-lost.ts'
+import { DATABASES } from './databases/index.ts'
+import type { OpenedDatabase } from './databases/database.ts'
+import { createFairQueue, type FairQueue, type Holder, type Slot } from './fair-queue.ts'
+import { createLease, type Lease } from './lease.ts'
+import { createOpening, type LockWait, type Opening } from './opening.ts'
+import { outsideContext } from './outside-context.ts'
+import { createSession, type Session } from './session.ts'
+
+export interface LeaseRequest extends LockWait {
+  holder: string
+  timeoutMs: number
+}
+
+export interface DatabaseSnapshot {
+  key: string
+  /** The file, or what else it is. */
+  database: string
+  state: 'closed' | 'opening' | 'open' | 'ending'
+  leases: Holder[]
+  waiting: Holder[]
+}
+
+export interface SharedDatabaseOptions {
+  key: string
+  config: ConnectionConfig
+  /** When an idle instance closes. */
+  idleMs: number
+  /** The end of the same database's last instance. */
+  predecessor: Promise<void>
+  onOpened: () => void
+  /** Nobody may be sent here any more. */
+  onEnding: () => void
+}
+
+interface Served {
+  opened: OpenedDatabase
+  gate: CheckpointGate | null
+}
+
+/** Given to those who wait on a database that ends: they are sent to its successor. */
+const SUCCEEDED = new Error('the database has a successor')
+
+/** How long a session may take to end once it is interrupted. */
+const INTERRUPT_LIMIT_MS = 5000
+
+export class SharedDatabase {
+  readonly key: string
+  readonly config: ConnectionConfig
+  readonly description: string
+  /** Set when nobody enters any more; resolves when everything is closed. */
+  ended: Promise<void> | null = null
+  readonly #options: SharedDatabaseOptions
+  readonly #opening: Opening<Served>
+  readonly #queue: FairQueue
+  readonly #sessions = new Set<Session>()
+  /** Leases whose connections are being made. */
+  readonly #connecting = new Set<Promise<Lease>>()
+  /** Leases and those who wait for one. */
+  #users = 0
+  #idleTimer: NodeJS.Timeout | undefined
+  #emptied: (() => void) | null = null
+
+  constructor(options: SharedDatabaseOptions) {
+    this.#options = options
+    this.key = options.key
+    this.config = options.config
+    this.description = DATABASES[options.config.type].describe(options.config)
+    this.#opening = createOpening(this.description, () => this.#open())
+    this.#queue = createFairQueue(options.config.concurrentTasks, this.description)
+  }
+
+  get isIdle(): boolean {
+    return this.#users === 0
+  }
+
+  /** @returns null when the database ended meanwhile: ask its successor. */
+  async lease(config: ConnectionConfig, request: LeaseRequest): Promise<Lease | null> {
+    this.#users += 1
+    clearTimeout(this.#idleTimer)
+    let slot: Slot | null = null
+    try {
+      // Opened first: those who wait for another process's lock hold no slot meanwhile.
+      const served = await this.#opening.get(request)
+      if (this.ended !== null) throw SUCCEEDED
+      slot = await this.#queue.acquire(request)
+      const connecting = this.#connect(served, { config, signal: request.signal, slot })
+      this.#connecting.add(connecting)
+      return await connecting.finally(() => this.#connecting.delete(connecting))
+    } catch (error) {
+      slot?.release()
+      this.#leave()
+      if (error === SUCCEEDED) return null
+      throw error
+    }
+  }
+
+  /** Sends those who wait away, lets holders finish for `graceMs`, then interrupts them; checkpoints and closes. */
+  shutDown(graceMs: number): Promise<void> {
+    return this.#end({ graceMs, waiters: new ConnectionLost('the connection registry shuts down'), checkpoint: true })
+  }
+
+  /** For an idle database that is to be opened anew with another configuration. */
+  retire(): Promise<void> {
+    return this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: true })
+  }
+
+  snapshot(): DatabaseSnapshot {
+    const open = this.#opening.current !== null
+    const state = this.ended !== null ? 'ending' : open ? 'open' : this.#opening.running ? 'opening' : 'closed'
+    return {
+      key: this.key,
+      database: this.description,
+      state,
+      leases: this.#queue.holders(),
+      waiting: this.#queue.waiting(),
+    }
+  }
+
+  async #open(): Promise<Served> {
+    await this.#options.predecessor
+    const opened = await DATABASES[this.config.type].open(this.config)
+    try {
+      const gate = await this.#createGate(opened)
+      this.#options.onOpened()
+      return { opened, gate }
+    } catch (error) {
+      opened.closeSync()
+      throw error
+    }
+  }
+
+  async #createGate(opened: OpenedDatabase): Promise<CheckpointGate | null> {
+    if (opened.path === null || !opened.capabilities.checkpoints) return null
+    const connection = await opened.connect(this.config)
+    try {
+      return await createCheckpointGate({ path: opened.path, connection, onBroken: (cause) => this.#break(cause) })
+    } catch (error) {
+      connection.disconnectSync()
+      throw error
+    }
+  }
+
+  async #connect(
+    { opened, gate }: Served,
+    { config, signal, slot }: { config: ConnectionConfig; signal: AbortSignal | undefined; slot: Slot },
+  ): Promise<Lease> {
+    // Here, not at the grant: the instance may have ended in between.
+    if (this.ended !== null) throw SUCCEEDED
+    const connection = await opened.connect(config)
+    if (this.ended !== null || signal?.aborted === true) {
+      connection.disconnectSync()
+      signal?.throwIfAborted()
+      throw SUCCEEDED
+    }
+    const session = createSession({ connection, signal, onBroken: (cause) => this.#break(cause) })
+    this.#sessions.add(session)
+    return createLease({
+      key: this.key,
+      opened,
+      session,
+      gate,
+      onRelease: () => {
+        this.#sessions.delete(session)
+        slot.release()
+        this.#leave()
+      },
+    })
+  }
+
+  #leave(): void {
+    this.#users -= 1
+    if (this.#users > 0) return
+    this.#emptied?.()
+    if (this.ended !== null) return
+    // Never opened: a failed configuration must not be remembered.
+    if (this.#opening.current === null) void this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false })
+    else if (this.#opening.current.opened.capabilities.persistent) this.#startIdleTimer()
+  }
+
+  #startIdleTimer(): void {
+    clearTimeout(this.#idleTimer)
+    this.#idleTimer = outsideContext(() => setTimeout(() => void this.#closeIdle(), this.#options.idleMs))
+    // An idle database keeps no process alive.
+    this.#idleTimer.unref()
+  }
+
+  /** The log is written first, while leases may still come: closing would do it too, but block the process. */
+  async #closeIdle(): Promise<void> {
+    await this.#opening.current?.gate?.checkpoint()
+    if (this.#users === 0 && this.ended === null) await this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false })
+  }
+
+  /** Holders fail at once with a retryable error; newcomers open anew when the last connection is closed. */
+  #break(cause: unknown): void {
+    const lost = new ConnectionLost(`${this.description} was closed after a fatal error in DuckDB`, cause)
+    void this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false, interrupt: lost })
+  }
+
+  #end(how: Ending): Promise<void> {
+    this.ended ??= outsideContext(() => this.#finish(how))
+    return this.ended
+  }
+
+  async #finish({ graceMs, waiters, checkpoint, interrupt }: Ending): Promise<void> {
+    clearTimeout(this.#idleTimer)
+    this.#queue.refuse(waiters)
+    const opened = this.#opening.refuse(waiters)
+    // What follows runs after `ended` is set, so that whoever is woken by it sees it.
+    await Promise.resolve()
+    this.#options.onEnding()
+    if (interrupt === undefined) {
+      if (!(await this.#isEmptyWithin(graceMs))) {
+        for (const session of this.#sessions) session.abort(new ConnectionLost('the connection registry shuts down'))
+        await this.#isEmptyWithin(INTERRUPT_LIMIT_MS)
+      }
+    } else for (const session of this.#sessions) session.abort(interrupt)
+    await Promise.allSettled([opened, ...this.#connecting])
+    // Also those that were never released.
+    await Promise.all([...this.#sessions].map((session) => session.close()))
+    const served = this.#opening.current
+    if (served === null) return
+    if (checkpoint) await served.gate?.checkpoint()
+    await served.gate?.close()
+    served.opened.closeSync()
+  }
+
+  async #isEmptyWithin(limitMs: number): Promise<boolean> {
+    if (this.#users === 0) return true
+    let timer: NodeJS.Timeout | undefined
+    const empty = new Promise<boolean>((resolve) => {
+      this.#emptied = () => resolve(true)
+      timer = setTimeout(() => resolve(false), limitMs)
+    })
+    const result = await empty
+    clearTimeout(timer)
+    this.#emptied = null
+    return result
+  }
+}
+
+interface Ending {
+  graceMs: number
+  /** What those who wait are given. */
+  waiters: unknown
+  checkpoint: boolean
+  /** Set: holders are interrupted at once with this. */
+  interrupt?: ConnectionLost
+}

@@ -1,0 +1,131 @@
+/** BEGIN … COMMIT on one session, with the rules that were measured to be needed. */
+import type { CheckpointGate } from './checkpoint-gate.ts'
+import { CommitOutcomeUnknown } from './commit-outcome-unknown.ts'
+import { toJsonRows, type JsonValue } from './json-rows.ts'
+import type { Session, SqlValues } from './session.ts'
+import { classifySqlError, type SqlErrorKind } from './sql-errors.ts'
+
+export { CommitOutcomeUnknown }
+
+/** Statements of one transaction; of no use after its end. */
+export interface Transaction {
+  run(sql: string, values?: SqlValues): Promise<void>
+  /** As `Lease.rows`. */
+  rows<T = Record<string, JsonValue>>(sql: string, values?: SqlValues): Promise<T[]>
+}
+
+export interface TransactionScope {
+  session: Session
+  /** Null where the database needs none. */
+  gate: CheckpointGate | null
+}
+
+/**
+ * Commits what `body` did when it returns and no statement failed, even one whose error the body swallowed: a COMMIT of an
+ * aborted transaction answers OK and discards everything. An abort interrupts the body and rolls back; one that arrives
+ * during COMMIT changes nothing any more.
+ * @throws what the body threw, after ROLLBACK; the first failed statement's error; the signal's reason;
+ * CommitOutcomeUnknown after any error of COMMIT.
+ */
+export async function runTransaction<T>(scope: TransactionScope, body: (tx: Transaction) => Promise<T>): Promise<T> {
+  const { session, gate } = scope
+  const leave = await gate?.enter(session.signal)
+  try {
+    session.signal.throwIfAborted()
+    // Held, not interrupted: it is over at once, and whether it happened must be known.
+    await session.execute({ sql: 'BEGIN', onAbort: 'hold' })
+    const result = await runBody(session, body)
+    await commit(session)
+    return result
+  } finally {
+    leave?.()
+  }
+}
+
+/**
+ * Runs one string with its own BEGIN and COMMIT. An abort waits for its end, since it cannot be told apart from one that
+ * arrives during COMMIT.
+ * @throws the failed statement's error when nothing was committed; CommitOutcomeUnknown when that is not known.
+ */
+export async function runScript({ session, gate }: TransactionScope, sql: string): Promise<void> {
+  const leave = await gate?.enter(session.signal)
+  try {
+    session.signal.throwIfAborted()
+    try {
+      await session.execute({ sql, onAbort: 'hold' })
+    } catch (error) {
+      // A transaction that is still open was not committed. One that is not has never begun, or failed in its COMMIT.
+      const wasOpen = await rollback(session)
+      if (wasOpen || !COMMIT_ERRORS.has(classifySqlError(error).kind)) throw error
+      throw new CommitOutcomeUnknown(error)
+    }
+  } finally {
+    leave?.()
+  }
+}
+
+/** What COMMIT can answer with. */
+const COMMIT_ERRORS: ReadonlySet<SqlErrorKind> = new Set<SqlErrorKind>([
+  'conflict',
+  'io',
+  'out_of_memory',
+  'interrupt',
+  'internal',
+  'fatal',
+  'connection',
+  'other',
+])
+
+async function runBody<T>(session: Session, body: (tx: Transaction) => Promise<T>): Promise<T> {
+  const failures: unknown[] = []
+  let open = true
+  const execute = async (sql: string, values: SqlValues | undefined) => {
+    if (!open) throw new Error('a statement was run on a transaction that has ended')
+    try {
+      return await session.execute({ sql, values, onAbort: 'interrupt' })
+    } catch (error) {
+      failures.push(error)
+      throw error
+    }
+  }
+  try {
+    const result = await body({
+      run: async (sql, values) => {
+        await execute(sql, values)
+      },
+      rows: async <R>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as R[],
+    })
+    open = false
+    // Statements that the body did not wait for belong to the transaction too.
+    await session.settled()
+    if (failures.length > 0) throw failures[0]
+    session.signal.throwIfAborted()
+    return result
+  } catch (error) {
+    open = false
+    await session.settled()
+    await rollback(session)
+    throw error
+  }
+}
+
+async function commit(session: Session): Promise<void> {
+  try {
+    await session.execute({ sql: 'COMMIT', onAbort: 'hold' })
+  } catch (error) {
+    await rollback(session)
+    throw new CommitOutcomeUnknown(error)
+  }
+}
+
+/** @returns whether a transaction was open. A session whose transaction cannot be ended is closed. */
+async function rollback(session: Session): Promise<boolean> {
+  try {
+    await session.execute({ sql: 'ROLLBACK', onAbort: 'hold' })
+    return true
+  } catch (error) {
+    const text = error instanceof Error ? error.message : String(error)
+    if (!text.includes('no transaction is active')) await session.close()
+    return false
+  }
+}

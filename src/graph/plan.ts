@@ -1,0 +1,332 @@
+/**
+ * Project + selection + what is built already → what a build does, and why. Pure: hashes come in through a function,
+ * the time now is a parameter.
+ */
+import { MillraceError, ProjectError } from '../errors.ts'
+import type { ChangeCategory } from '../payloads.ts'
+import type { KindName } from '../project/model.ts'
+import { batches, mergeIntervals, missingIntervals, type Interval, type IntervalModel } from './intervals.ts'
+import type { ModelGraph, GraphNode } from './model-graph.ts'
+
+/** A model as planning needs it. */
+export interface PlanNode extends GraphNode, Omit<IntervalModel, 'kind'> {
+  kind: { name: KindName; batch_size?: number }
+  /** Data hash in the given fingerprint format. */
+  dataHash(format: number): string
+  metadataHash: string
+  /** SEED: hash of the file's content; null for other kinds. */
+  content: string | null
+  self_referencing: boolean
+}
+
+/** What an environment holds of a model. */
+export interface EnvironmentEntry {
+  model: string
+  version: string
+  metadataHash: string
+}
+
+/** A version in the state, built or begun. */
+export interface KnownVersion {
+  version: string
+  model: string
+  fingerprint: string
+  format: number
+}
+
+/** What the ledger says of a version. */
+export interface Coverage {
+  intervals: Interval[]
+  /** Seeds' content its rows were made from; null when nothing is recorded. */
+  inputs: string | null
+}
+
+export interface PlanContext {
+  graph: ModelGraph<PlanNode>
+  selected: ReadonlySet<string>
+  /** Some models are left out on purpose: then nothing is removed. */
+  selective: boolean
+  environment: ReadonlyMap<string, EnvironmentEntry>
+  /** By model. */
+  versions: ReadonlyMap<string, readonly KnownVersion[]>
+  /** By version; a version without rows may be absent. */
+  coverage: ReadonlyMap<string, Coverage>
+  /** Epoch ms; `start` null means each model's own. `end` is exclusive. */
+  range: { start: number | null; end: number; now: number }
+  /** Not null: every selected model gets a new version, told apart by this text. */
+  refresh: string | null
+  project: string
+  format: number
+  hash: (value: unknown) => string
+}
+
+export interface PlannedModel {
+  name: string
+  kind: KindName
+  version: string
+  fingerprint: string
+  /** False for EMBEDDED and EXTERNAL. */
+  hasTable: boolean
+  /** The version does not exist in the state yet. */
+  isNew: boolean
+  category: ChangeCategory | null
+  reason: string | null
+  selected: boolean
+  /** What its steps cover, one step each; `null` stands for a step without an interval (a seed, an empty table). Empty: nothing to do. */
+  batches: (Interval | null)[]
+  /** Intervals of `batches`, merged. */
+  intervals: Interval[]
+  /** Its batches depend on each other. */
+  serial: boolean
+  /** Content of the seeds its rows come from. */
+  inputs: string
+}
+
+export interface Plan {
+  /** In topological order; models the environment does not get are left out. */
+  models: PlannedModel[]
+  removed: string[]
+  /** Unselected children that keep reading an older version of a changed parent. */
+  stale: string[]
+  /** Entries of the environment after promotion. */
+  target: EnvironmentEntry[]
+  /** The environment differs from `target`. */
+  promotes: boolean
+}
+
+/** @throws ProjectError with a PARENT_NOT_BUILT for each selected model that reads an unselected one the environment lacks. */
+export function planBuild(context: PlanContext): Plan {
+  const planned = new Map<string, PlannedModel>()
+  const missing: MillraceError[] = []
+  const stale: string[] = []
+  for (const name of context.graph.names) {
+    const node = context.graph.get(name)
+    if (context.selected.has(name)) {
+      const parent = unbuiltParent(node, planned, context.graph)
+      if (parent === null) planned.set(name, planSelected(node, planned, context))
+      else missing.push(parentNotBuilt(node, parent))
+    } else {
+      const kept = keepVersion(node, planned, context)
+      if (kept === null) continue
+      planned.set(name, kept.model)
+      if (kept.stale) stale.push(name)
+    }
+  }
+  if (missing.length > 0) throw new ProjectError(missing)
+
+  const models = [...planned.values()]
+  const removed = context.selective ? [] : [...context.environment.keys()].filter((name) => !planned.has(name)).sort()
+  const target = targetEnvironment(models, removed, context)
+  return { models, removed, stale, target, promotes: differs(target, context.environment) }
+}
+
+function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): PlannedModel {
+  const inputs = seedInputs(node, planned, context)
+  const hasTable = node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL'
+  const { version, fingerprint, isNew } = chooseVersion(node, planned, context)
+  const coverage = context.coverage.get(version)
+  const due = hasTable ? dueBatches(node, coverage, inputs, context) : []
+  const model: PlannedModel = {
+    name: node.name,
+    kind: node.kind.name,
+    version,
+    fingerprint,
+    hasTable,
+    isNew,
+    category: categorize(node, version, context),
+    reason: null,
+    selected: true,
+    batches: due,
+    intervals: mergeIntervals(due.filter((batch) => batch !== null)),
+    serial: node.self_referencing,
+    inputs,
+  }
+  return { ...model, reason: explain(model, coverage, planned, context) }
+}
+
+function categorize(node: PlanNode, version: string, context: PlanContext): ChangeCategory | null {
+  const current = context.environment.get(node.name)
+  if (current === undefined) return 'added'
+  if (current.version === version) return current.metadataHash === node.metadataHash ? null : 'metadata'
+  return context.refresh === null && !ownDataChanged(node, current, context) ? 'indirect_breaking' : 'breaking'
+}
+
+interface ChosenVersion {
+  version: string
+  fingerprint: string
+  isNew: boolean
+}
+
+/** The version a model's definition has in the state, the environment's first, else a new one. */
+function chooseVersion(
+  node: PlanNode,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+): ChosenVersion {
+  const current = context.environment.get(node.name)
+  const known = context.refresh === null ? [...(context.versions.get(node.name) ?? [])] : []
+  known.sort((a, b) => Number(b.version === current?.version) - Number(a.version === current?.version))
+  for (const candidate of known) {
+    // Compared in the format it was made with: a newer format alone rebuilds nothing.
+    const fingerprint = fingerprintOf(node, planned, { ...context, format: candidate.format })
+    if (fingerprint === candidate.fingerprint) return { version: candidate.version, fingerprint, isNew: false }
+  }
+  const fingerprint = fingerprintOf(node, planned, context)
+  const version = versionName(context.refresh === null ? fingerprint : context.hash([fingerprint, context.refresh]))
+  return { version, fingerprint, isNew: findVersion(node.name, version, context) === undefined }
+}
+
+function versionName(hash: string): string {
+  return hash.slice(0, 12)
+}
+
+function findVersion(model: string, version: string, context: PlanContext): KnownVersion | undefined {
+  return context.versions.get(model)?.find((known) => known.version === version)
+}
+
+function fingerprintOf(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
+  const parents = context.graph.parents(node.name).map((name) => {
+    return [name, planned.get(name)?.version ?? null]
+  })
+  return context.hash([context.format, context.project, node.dataHash(context.format), parents])
+}
+
+/** With the environment's own parents in place of the planned ones, would the model still be the version it is? */
+function ownDataChanged(node: PlanNode, current: EnvironmentEntry, context: PlanContext): boolean {
+  const known = findVersion(node.name, current.version, context)
+  if (known === undefined) return true
+  const parents = context.graph.parents(node.name).map((name) => [name, context.environment.get(name)?.version ?? null])
+  return context.hash([known.format, context.project, node.dataHash(known.format), parents]) !== known.fingerprint
+}
+
+/** An unselected model stays as the environment has it; null when the environment does not have it. */
+function keepVersion(
+  node: PlanNode,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+): { model: PlannedModel; stale: boolean } | null {
+  const current = context.environment.get(node.name)
+  if (current === undefined) return null
+  const changedParent = context.graph.parents(node.name).some((name) => {
+    const parent = planned.get(name)
+    return parent !== undefined && parent.version !== context.environment.get(name)?.version
+  })
+  const model: PlannedModel = {
+    name: node.name,
+    kind: node.kind.name,
+    version: current.version,
+    fingerprint: findVersion(node.name, current.version, context)?.fingerprint ?? '',
+    hasTable: node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL',
+    isNew: false,
+    category: null,
+    reason: null,
+    selected: false,
+    batches: [],
+    intervals: [],
+    serial: false,
+    inputs: context.coverage.get(current.version)?.inputs ?? '',
+  }
+  return { model, stale: changedParent }
+}
+
+/** The steps a version lacks. */
+function dueBatches(
+  node: PlanNode,
+  coverage: Coverage | undefined,
+  inputs: string,
+  context: PlanContext,
+): (Interval | null)[] {
+  if (node.kind.name === 'SEED') return coverage?.inputs === inputs ? [] : [null]
+  const { range } = context
+  // Clipped, so that a model whose end has passed is finished, its lookback too.
+  const end = Math.min(range.end, node.end ?? range.end)
+  const request = { start: range.start ?? node.start ?? range.now, end, now: range.now }
+  const missing = missingIntervals({ ...node, kind: node.kind.name }, request, coverage?.intervals ?? [])
+  // Nothing is due yet, but the table must be there when its view is.
+  if (missing.length === 0 && coverage === undefined) return [null]
+  if (node.kind.name === 'INCREMENTAL_BY_TIME_RANGE') return batches(missing, node.kind.batch_size ?? null)
+  // A full-history kind is rebuilt as a whole, once, however many units are missing.
+  const reseeded = coverage !== undefined && coverage.inputs !== inputs
+  if (missing.length === 0 && !reseeded) return []
+  const whole = mergeIntervals([...(coverage?.intervals ?? []), ...missing])
+  const [first, last] = [whole[0], whole.at(-1)]
+  return first === undefined || last === undefined ? [null] : [{ start: first.start, end: last.end }]
+}
+
+/** Content of the seeds that reach a model through kinds without a history of their own. */
+function seedInputs(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
+  if (node.kind.name === 'SEED') return node.content ?? ''
+  if (node.kind.name === 'INCREMENTAL_BY_TIME_RANGE') return ''
+  const contents = context.graph.parents(node.name).map((name) => planned.get(name)?.inputs ?? '')
+  const distinct = [...new Set(contents.filter((content) => content !== ''))].sort()
+  return distinct.length === 0 ? '' : context.hash(distinct).slice(0, 16)
+}
+
+function explain(
+  model: PlannedModel,
+  coverage: Coverage | undefined,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+): string | null {
+  if (context.refresh !== null) return 'full refresh'
+  switch (model.category) {
+    case 'added':
+      return 'new model'
+    case 'breaking':
+      return 'its definition changed'
+    case 'indirect_breaking': {
+      const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
+      return `${changed.join(', ') || 'a parent'} changed`
+    }
+    default:
+      if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
+      if (model.kind === 'SEED') return 'its file changed'
+      return coverage === undefined ? 'not built yet' : 'new data is due'
+  }
+}
+
+function changesData(parent: PlannedModel | undefined): boolean {
+  return parent !== undefined && parent.category !== null && parent.category !== 'metadata'
+}
+
+function unbuiltParent(
+  node: PlanNode,
+  planned: ReadonlyMap<string, PlannedModel>,
+  graph: ModelGraph<PlanNode>,
+): string | null {
+  return graph.parents(node.name).find((name) => !planned.has(name)) ?? null
+}
+
+function parentNotBuilt(node: PlanNode, parent: string): MillraceError {
+  return new MillraceError(
+    'PARENT_NOT_BUILT',
+    `model '${node.name}' reads '${parent}', which is neither built in the environment nor selected`,
+    { file: node.file, hint: `select it too: --select "+${node.name}"` },
+  )
+}
+
+function targetEnvironment(
+  models: readonly PlannedModel[],
+  removed: readonly string[],
+  context: PlanContext,
+): EnvironmentEntry[] {
+  const target = new Map(context.environment)
+  for (const name of removed) target.delete(name)
+  for (const model of models) {
+    if (!model.selected) continue
+    target.set(model.name, {
+      model: model.name,
+      version: model.version,
+      metadataHash: context.graph.get(model.name).metadataHash,
+    })
+  }
+  return [...target.values()]
+}
+
+function differs(target: readonly EnvironmentEntry[], environment: ReadonlyMap<string, EnvironmentEntry>): boolean {
+  if (target.length !== environment.size) return true
+  return target.some((entry) => {
+    const current = environment.get(entry.model)
+    return current?.version !== entry.version || current.metadataHash !== entry.metadataHash
+  })
+}

@@ -1,0 +1,46 @@
+/** Planned models → the steps of a build and the order between them. Pure. */
+import type { BuildStep } from '../payloads.ts'
+import type { ModelGraph } from './model-graph.ts'
+import type { PlannedModel, PlanNode } from './plan.ts'
+
+/** A weight for what was never built: about what a small model takes, in ms. */
+const UNKNOWN_WEIGHT = 100
+
+export interface StepContext {
+  graph: ModelGraph<PlanNode>
+  /** Hash of each planned model's stored definition. */
+  definitions: ReadonlyMap<string, string>
+  /** What a step of the model took lately, in ms. */
+  durations: ReadonlyMap<string, number>
+}
+
+/**
+ * One step per batch, in topological order. A step waits for every batch of its nearest ancestors that have steps:
+ * a view or an embedded model without one hands its parents' on.
+ */
+export function planSteps(models: readonly PlannedModel[], context: StepContext): BuildStep[] {
+  const steps: BuildStep[] = []
+  const ends = new Map<string, readonly number[]>()
+  for (const model of models) {
+    const before = [...new Set(context.graph.parents(model.name).flatMap((name) => ends.get(name) ?? []))].sort(
+      (a, b) => a - b,
+    )
+    const own: number[] = []
+    for (const batch of model.batches) {
+      const previous = model.serial ? own.slice(-1) : []
+      own.push(steps.length)
+      steps.push({
+        model: model.name,
+        kind: model.kind,
+        version: model.version,
+        definition: context.definitions.get(model.name) ?? '',
+        interval: batch === null ? null : [batch.start, batch.end],
+        inputs: model.inputs,
+        parents: [...before, ...previous],
+        weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
+      })
+    }
+    ends.set(model.name, own.length > 0 ? own : before)
+  }
+  return steps
+}

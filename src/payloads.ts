@@ -1,0 +1,222 @@
+/**
+ * Everything that crosses a Temporal boundary: names, times and counts. Never SQL, never a secret. Pure.
+ * Times are epoch milliseconds UTC inside payloads and ISO 8601 in reports that people read.
+ */
+
+/** Argument of the workflow `buildProject`, as the Temporal CLI, a Schedule or the Web UI may give it too. */
+export interface BuildInput {
+  /** The project's name; may be left out where the worker serves one project. */
+  project?: string
+  /** Default `prod`. */
+  environment?: string
+  gateway?: string
+  select?: string
+  exclude?: string
+  /** Date, timestamp or relative time; see CONTRACT of `--start`. */
+  start?: string
+  end?: string
+  /** What "now" is everywhere; default: the workflow's start. */
+  executionTime?: string
+  fullRefresh?: boolean
+  /** Steps in flight; default 32, at most 500. */
+  maxParallel?: number
+  /** Stop starting steps after the first failure. */
+  failFast?: boolean
+  vars?: Record<string, string>
+  /** Hash of the sender's copy of the project; a worker whose copy differs refuses. */
+  projectHash?: string
+  /** Rename what stands in the way of a model's name to `<name>__before_millrace`. */
+  adopt?: boolean
+  /** How long to wait for a database file that another process holds; default 60. */
+  lockTimeoutSeconds?: number
+}
+
+/** A build among all builds of all servers. */
+export interface BuildId {
+  workflowId: string
+  runId: string
+}
+
+/** `BuildInput` with everything decided that the workflow decides. */
+export interface PlanRequest extends BuildInput {
+  build: BuildId
+  executionMs: number
+}
+
+/** One model, or one batch of its intervals: a transaction. */
+export interface BuildStep {
+  model: string
+  kind: string
+  version: string
+  /** Hash of the stored definition it is built from. */
+  definition: string
+  /** Half-open, epoch ms; null for what has no interval (a seed). */
+  interval: readonly [number, number] | null
+  /** Content of the seeds its rows come from, hashed; empty when there are none. */
+  inputs: string
+  /** Indices of the steps that must be done before. */
+  parents: readonly number[]
+  /** Expected duration in ms, for priorities only. */
+  weight: number
+}
+
+/** What the workflow needs of a plan. */
+export interface BuildPlan {
+  project: string
+  environment: string
+  gateway: string
+  steps: readonly BuildStep[]
+  /** Models that need no step. */
+  unchanged: number
+  /** The environment would change at promotion. */
+  promotes: boolean
+  notices: readonly string[]
+}
+
+/** Argument of the activity `buildModel`. */
+export interface StepInput {
+  build: BuildId
+  project: string
+  environment: string
+  gateway: string
+  /** Index in the plan. */
+  index: number
+  step: BuildStep
+  executionMs: number
+  lockTimeoutSeconds: number
+}
+
+export type AuditStatus = 'pass' | 'warn' | 'fail'
+
+export interface AuditResult {
+  name: string
+  status: AuditStatus
+  /** Rows the audit returned. */
+  failures: number
+}
+
+/** What a step leaves in the workflow's history. */
+export interface StepOutcome {
+  rows: number | null
+  rowsFiltered: number
+  /** Non-blocking audits that found rows. */
+  warnings: number
+  durationMs: number
+}
+
+export type ModelStatus = 'success' | 'unchanged' | 'warn' | 'error' | 'skipped' | 'canceled' | 'pending'
+export type BuildStatus = 'running' | 'succeeded' | 'failed' | 'canceled'
+export type BuildCounts = Record<ModelStatus, number>
+
+/** How each step that did not succeed ended, by index; the others succeeded. */
+export interface BuildEnding {
+  failed: readonly number[]
+  /** Pairs of a skipped step and the failed step that is the cause. */
+  skipped: readonly (readonly [number, number])[]
+  canceled: readonly number[]
+}
+
+/** Argument of the activity `finishBuild`. */
+export interface FinishInput {
+  build: BuildId
+  project: string
+  environment: string
+  gateway: string
+  status: Exclude<BuildStatus, 'running'>
+  ending: BuildEnding
+  startedMs: number
+  lockTimeoutSeconds: number
+}
+
+/** A model that did not succeed, in the workflow's result and queries. */
+export interface ModelProblem {
+  name: string
+  status: ModelStatus
+  reason: string | null
+  error: { code: string; message: string } | null
+}
+
+/** Result of the workflow, and what its query `progress` returns while it runs: counts, and at most 100 models that did not succeed. */
+export interface BuildSummary {
+  project: string
+  environment: string
+  workflowId: string
+  runId: string
+  status: BuildStatus
+  promoted: boolean
+  startedAt: string
+  endedAt: string | null
+  durationMs: number | null
+  counts: BuildCounts
+  problems: ModelProblem[]
+}
+
+export interface RunningModel {
+  name: string
+  startedAt: string
+}
+
+/** Result of the query `progress`. */
+export interface BuildProgress extends BuildSummary {
+  /** Steps, not models: what the bar shows. */
+  stepsDone: number
+  stepsTotal: number
+  running: RunningModel[]
+  /** Grows with every change, so that a watcher can tell news from no news. */
+  revision: number
+  notices: readonly string[]
+}
+
+export interface ModelReport {
+  name: string
+  kind: string
+  status: ModelStatus | 'running'
+  reason: string | null
+  intervals: [string, string][]
+  rows: number | null
+  rowsFiltered: number
+  attempts: number
+  startedAt: string | null
+  endedAt: string | null
+  durationMs: number | null
+  audits: AuditResult[]
+  error: { code: string; message: string } | null
+}
+
+/** What `build`, `status` and `watch` print with `--json`. */
+export interface BuildReport {
+  project: string
+  environment: string
+  workflowId: string
+  runId: string
+  status: BuildStatus
+  promoted: boolean
+  startedAt: string
+  endedAt: string | null
+  durationMs: number | null
+  counts: BuildCounts
+  models: ModelReport[]
+}
+
+export type ChangeCategory =
+  | 'added'
+  | 'breaking'
+  | 'non_breaking'
+  | 'indirect_breaking'
+  | 'indirect_non_breaking'
+  | 'forward_only'
+  | 'metadata'
+  | 'removed'
+
+/** What `plan --json` prints. */
+export interface PlanReport {
+  environment: string
+  changes: { model: string; category: ChangeCategory; reason: string }[]
+  backfills: { model: string; intervals: [string, string][]; batches: number }[]
+  stale: string[]
+  unchanged: string[]
+}
+
+export function emptyCounts(): BuildCounts {
+  return { success: 0, unchanged: 0, warn: 0, error: 0, skipped: 0, canceled: 0, pending: 0 }
+}

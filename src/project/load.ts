@@ -1,0 +1,243 @@
+/**
+ * Folder → Project. All problems of a project are found before one is reported.
+ */
+import { createModelGraph } from '../graph/model-graph.ts'
+import { MillraceError, ProjectError } from '../errors.ts'
+import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
+import { expandMacros, type VariableValue } from '../sql/macros.ts'
+import { distinctRelations } from '../sql/references.ts'
+import { loadConfig, type ProjectConfig } from './config.ts'
+import { loadExternalModels } from './external-models.ts'
+import { parseModelDefaults, type ModelDefaults } from './header/model-defaults.ts'
+import { loadingEnvironment } from './macro-environment.ts'
+import type { AuditDefinition, Model } from './model.ts'
+import { relationKey } from './names.ts'
+import { parseAuditFile } from './parse-audit.ts'
+import { assertAuditsKnown, parseModelFile, type ParseContext } from './parse-model.ts'
+import { defaultCatalogOf } from './default-catalog.ts'
+import type { Project } from './project.ts'
+import { assertNoPython } from './python.ts'
+import { listFiles, readText } from './read-file.ts'
+import { resolveSeedPath } from './seeds.ts'
+import type { SqlParser } from './sql-parser.ts'
+
+export interface LoadOptions {
+  /** Default: the config's default gateway. */
+  gateway?: string
+  /** `--var` values; they win over the config's. */
+  vars?: Record<string, string>
+  env: NodeJS.ProcessEnv
+  parser: SqlParser
+}
+
+/** @throws ProjectError (or MillraceError when there is one problem) naming every problem with file and line. */
+export async function loadProject(root: string, options: LoadOptions): Promise<Project> {
+  const config = await loadConfig(root, options.env)
+  const gateway = chooseGateway(config, options.gateway)
+  const defaults = parseModelDefaults(config.modelDefaults)
+  const defaultCatalog = defaultCatalogOf(config.gateways[gateway]?.connection ?? {})
+  const variables = mergeVariables(config, gateway, options.vars)
+
+  const problems = new Problems()
+  await problems.collect(() => assertNoPython(root, config.ignorePatterns))
+  const audits = await loadAudits(root, config, problems)
+  const models = await loadModels(root, { config, defaults, defaultCatalog, variables }, problems)
+  const externals = (await problems.collect(() => loadExternalModels(root))) ?? []
+  const enabled = models.filter((model) => model.enabled)
+  const project: Project = {
+    name: config.project,
+    root,
+    config,
+    gateway,
+    defaultCatalog,
+    models,
+    externals,
+    audits,
+    variables,
+    notices: [...config.notices],
+  }
+
+  assertUniqueNames(models, problems)
+  for (const model of models) {
+    await problems.collect(() => assertAudits(model, audits))
+    const path = model.kind.path
+    if (path !== undefined) await problems.collect(() => resolveSeedPath(path, model, root))
+  }
+  await addReferences(project, options.parser, problems)
+  if (problems.none) await problems.collect(() => createModelGraph(enabled))
+  problems.throwIfAny()
+  return project
+}
+
+class Problems {
+  readonly #found: MillraceError[] = []
+
+  get none(): boolean {
+    return this.#found.length === 0
+  }
+
+  /** Runs `work`; its problems are kept, anything else is thrown on. */
+  async collect<T>(work: () => T | Promise<T>): Promise<T | null> {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof MillraceError)) throw error
+      this.add(error)
+      return null
+    }
+  }
+
+  add(error: MillraceError): void {
+    this.#found.push(...(error instanceof ProjectError ? error.problems : [error]))
+  }
+
+  throwIfAny(): void {
+    if (this.#found.length > 0) throw new ProjectError(this.#found)
+  }
+}
+
+function chooseGateway(config: ProjectConfig, wanted: string | undefined): string {
+  if (wanted === undefined) return config.defaultGateway
+  const name = wanted.toLowerCase()
+  if (config.gateways[name] !== undefined) return name
+  throw new MillraceError(
+    'CONFIG',
+    `expected one of the gateways ${Object.keys(config.gateways).join(', ')}; got '${wanted}'`,
+    {
+      hint: 'add it to gateways in config.yaml, or choose one with --gateway',
+    },
+  )
+}
+
+function mergeVariables(
+  config: ProjectConfig,
+  gateway: string,
+  vars: Record<string, string> | undefined,
+): Record<string, VariableValue> {
+  const given = Object.entries(vars ?? {}).map(([name, value]) => [name.toLowerCase(), scalar(value)] as const)
+  return { ...config.variables, ...config.gateways[gateway]?.variables, ...Object.fromEntries(given), gateway }
+}
+
+/** `--var n=3` means the number, as it would in YAML. */
+function scalar(text: string): VariableValue {
+  if (/^-?\d+(\.\d+)?$/.test(text)) return Number(text)
+  if (/^(true|false)$/i.test(text)) return text.toLowerCase() === 'true'
+  return text
+}
+
+async function loadAudits(
+  root: string,
+  config: ProjectConfig,
+  problems: Problems,
+): Promise<Map<string, AuditDefinition>> {
+  const audits = new Map<string, AuditDefinition>()
+  for (const file of await listInto(problems, root, 'audits', config)) {
+    const found = await problems.collect(async () => parseAuditFile(await readText(root, file), file))
+    for (const audit of found ?? []) {
+      const other = audits.get(audit.name)
+      if (other === undefined) audits.set(audit.name, audit)
+      else
+        problems.add(
+          new MillraceError(
+            'AUDIT',
+            `audit '${audit.name}' is defined twice; first in ${other.file}:${other.line}`,
+            audit,
+          ),
+        )
+    }
+  }
+  return audits
+}
+
+interface ModelContext {
+  config: ProjectConfig
+  defaults: ModelDefaults
+  defaultCatalog: string
+  variables: Record<string, VariableValue>
+}
+
+async function loadModels(root: string, context: ModelContext, problems: Problems): Promise<Model[]> {
+  const { config, defaults, defaultCatalog, variables } = context
+  const models: Model[] = []
+  const files = await listInto(problems, root, 'models', config)
+  const texts = await Promise.all(files.map((file) => problems.collect(() => readText(root, file))))
+  for (const [index, file] of files.entries()) {
+    const text = texts[index] ?? null
+    if (text === null) continue
+    const parseContext: ParseContext = {
+      file,
+      defaults,
+      defaultCatalog,
+      inferNames: config.inferNames,
+      timeColumnFormat: config.timeColumnFormat,
+      variables,
+    }
+    const model = await problems.collect(() => parseModelFile(text, parseContext))
+    if (model !== null) models.push(model)
+  }
+  return models.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+}
+
+async function listInto(problems: Problems, root: string, folder: string, config: ProjectConfig): Promise<string[]> {
+  return (
+    (await problems.collect(() => listFiles(root, folder, '.sql', config.ignorePatterns, (p) => problems.add(p)))) ?? []
+  )
+}
+
+function assertUniqueNames(models: readonly Model[], problems: Problems): void {
+  const byName = new Map<string, Model>()
+  for (const model of models) {
+    const first = byName.get(model.name)
+    if (first === undefined) byName.set(model.name, model)
+    else
+      problems.add(
+        new MillraceError(
+          'DUPLICATE_MODEL',
+          `expected one model of each name; '${model.name}' is defined in ${first.file}:${first.line} and in ${model.file}:${model.line}`,
+          { file: model.file, line: model.line, hint: 'rename one of them' },
+        ),
+      )
+  }
+}
+
+function assertAudits(model: Model, audits: ReadonlyMap<string, AuditDefinition>): void {
+  const own = model.inline_audits.map((audit) => audit.name)
+  assertAuditsKnown(model, new Set([...ALL_BUILT_IN_AUDITS, ...audits.keys(), ...own]))
+  for (const call of model.audits) if (!audits.has(call.name) && !own.includes(call.name)) assertAuditSupported(call)
+}
+
+/** Renders every query as of the epoch, parses it, and adds what it reads to `depends_on`. */
+async function addReferences(project: Project, parser: SqlParser, problems: Problems): Promise<void> {
+  const rendered: { model: Model; text: string }[] = []
+  for (const model of project.models) {
+    const { query } = model
+    if (query === null) continue
+    const text = await problems.collect(() =>
+      expandMacros(query.text, loadingEnvironment(project, model), { file: model.file, line: query.line }),
+    )
+    if (text !== null) rendered.push({ model, text })
+  }
+  const parsed = await parser.parse(rendered.map(({ text }) => text))
+  for (const [index, { model }] of rendered.entries()) {
+    const result = parsed[index]
+    if (result === undefined) continue
+    if ('problem' in result) problems.add(syntaxError(model, result.problem))
+    else {
+      const names = distinctRelations(result.references).map((table) => relationKey(table, project.defaultCatalog))
+      model.self_referencing = names.includes(model.name)
+      model.depends_on = [...new Set([...model.depends_on, ...names])].filter((name) => name !== model.name).sort()
+    }
+  }
+}
+
+function syntaxError(
+  model: Model,
+  problem: { message: string; line: number | null; column: number | null },
+): MillraceError {
+  const first = model.query?.line ?? model.line
+  return new MillraceError('SQL_SYNTAX', `model '${model.name}': ${problem.message}`, {
+    file: model.file,
+    line: first + (problem.line ?? 1) - 1,
+    ...(problem.column === null ? {} : { column: problem.column }),
+  })
+}

@@ -1,0 +1,26 @@
+/** What macros of a model mean when the project is loaded and when a step runs. */
+import type { MacroEnvironment, VariableValue } from '../sql/macros.ts'
+import type { Model, ModelKind } from './model.ts'
+
+const EPOCH_DAY = { start: 0, end: 86_400_000 }
+
+/** Kinds whose queries may ask for the interval; in the others `@start_ds` and its like are undefined. */
+export function hasInterval(kind: ModelKind): boolean {
+  return kind.name.startsWith('INCREMENTAL_') || kind.name.startsWith('SCD_')
+}
+
+/** At load everything renders as of the epoch. */
+export function loadingEnvironment(
+  project: { variables: Record<string, VariableValue>; gateway: string },
+  model: Model,
+): MacroEnvironment {
+  return {
+    ...(hasInterval(model.kind) ? EPOCH_DAY : { start: null, end: null }),
+    execution: 0,
+    variables: project.variables,
+    runtimeStage: 'loading',
+    thisModel: null,
+    gateway: project.gateway,
+    modelKind: model.kind.name,
+  }
+}

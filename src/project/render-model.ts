@@ -1,0 +1,84 @@
+/** A definition → the SQL that runs: macros expanded, names of models replaced, embedded models inlined. */
+import { isAbsolute, resolve } from 'node:path'
+import { MillraceError } from '../errors.ts'
+import { quoteRelation } from '../sql/identifiers.ts'
+import { expandMacros, type MacroEnvironment } from '../sql/macros.ts'
+import { rewriteTables } from '../sql/rewrite.ts'
+import type { ModelDefinition } from './definition.ts'
+import { hasInterval } from './macro-environment.ts'
+import type { SqlText } from './model.ts'
+import { normalizedName } from './names.ts'
+import type { SqlParser } from './sql-parser.ts'
+
+export interface RenderOptions {
+  /** Epoch ms, half-open; kinds without intervals ignore it. */
+  interval: readonly [number, number] | null
+  executionMs: number
+  runtimeStage: MacroEnvironment['runtimeStage']
+  /** SQL for `@this_model`. */
+  thisModel: string | null
+  /** Folder that relative paths in SQL are relative to. */
+  root: string
+  parser: SqlParser
+}
+
+/** @throws MillraceError with the model's file and line when a macro or the SQL is wrong. */
+export async function renderQuery(definition: ModelDefinition, options: RenderOptions): Promise<string> {
+  const { model } = definition
+  if (model.query === null) throw new TypeError(`model '${model.name}' has no query`)
+  const place = { file: model.file, line: model.query.line }
+  const text = expandMacros(model.query.text, macroEnvironment(definition, options), place)
+  const [parsed] = await options.parser.parse([text])
+  if (parsed === undefined || 'problem' in parsed) {
+    const problem = parsed?.problem ?? { message: 'cannot be parsed', line: null }
+    throw new MillraceError('SQL_SYNTAX', `model '${model.name}': ${problem.message}`, {
+      file: model.file,
+      line: place.line + (problem.line ?? 1) - 1,
+    })
+  }
+  const embedded = await renderEmbedded(definition, options)
+  return rewriteTables(text, parsed.references, {
+    table(relation) {
+      const name = normalizedName(relation, definition.defaultCatalog)
+      const input = definition.inputs[name]
+      if (input?.type === 'table') return quoteRelation(input.relation)
+      return embedded.get(name) ?? null
+    },
+    path: (path) => absolutePath(path, options.root),
+  })
+}
+
+/** A statement before or after the query, or an audit's query: macros expanded, nothing else touched. */
+export function renderStatement(statement: SqlText, definition: ModelDefinition, options: RenderOptions): string {
+  return expandMacros(statement.text, macroEnvironment(definition, options), {
+    file: definition.model.file,
+    line: statement.line,
+  })
+}
+
+export function macroEnvironment(definition: ModelDefinition, options: RenderOptions): MacroEnvironment {
+  const interval = hasInterval(definition.model.kind) ? options.interval : null
+  return {
+    start: interval?.[0] ?? null,
+    end: interval?.[1] ?? null,
+    execution: options.executionMs,
+    variables: definition.variables,
+    runtimeStage: options.runtimeStage,
+    thisModel: options.thisModel,
+    gateway: definition.gateway,
+    modelKind: definition.model.kind.name,
+  }
+}
+
+async function renderEmbedded(definition: ModelDefinition, options: RenderOptions): Promise<Map<string, string>> {
+  const rendered = new Map<string, string>()
+  for (const [name, input] of Object.entries(definition.inputs)) {
+    if (input.type === 'embedded') rendered.set(name, `(\n${await renderQuery(input.definition, options)}\n)`)
+  }
+  return rendered
+}
+
+/** Null for what is no relative path: absolute ones and addresses such as `s3://…`. */
+function absolutePath(path: string, root: string): string | null {
+  return isAbsolute(path) || /^[a-z][a-z0-9+.-]*:/i.test(path) || path.startsWith('~') ? null : resolve(root, path)
+}

@@ -1,0 +1,162 @@
+/** Audits: a call in a model's header → the SQL that returns its bad rows. Pure. */
+import { MillraceError, nearest } from '../errors.ts'
+import type { AuditCall, AuditDefinition } from '../project/model.ts'
+import { toOperand, withoutComments } from './argument-text.ts'
+import { BUILT_IN_AUDIT_QUERIES, LATER_AUDITS } from './built-in-audits.ts'
+import type { AuditArguments, BuiltInAudit } from './built-in-audits.ts'
+import { isToken, tokenize } from './lexer.ts'
+import { parseMacros } from './macro-syntax.ts'
+import { expandMacros, undefinedVariables, usedVariables } from './macros.ts'
+import type { MacroEnvironment, TextPlace } from './macros.ts'
+
+const NON_BLOCKING = '_non_blocking'
+
+/** Names of the built-in audits that work, each with and without `_non_blocking`. */
+export const BUILT_IN_AUDITS: ReadonlySet<string> = new Set(withVariants([...BUILT_IN_AUDIT_QUERIES.keys()]))
+
+/** Names of all built-in audits of SQLMesh, each with and without `_non_blocking`. */
+export const ALL_BUILT_IN_AUDITS: ReadonlySet<string> = new Set([...BUILT_IN_AUDITS, ...withVariants(LATER_AUDITS)])
+
+/**
+ * SQL that returns the rows `call` finds bad. `definition` is the project's own audit, null for a built-in one. A
+ * definition's arguments are `@name` in its query: the call's, else its defaults. `place` is where the call stands.
+ * @throws MillraceError AUDIT for a missing, unknown or unusable argument, NOT_YET, and what `expandMacros` throws
+ */
+export function auditQuery(
+  call: AuditCall,
+  definition: AuditDefinition | null,
+  environment: MacroEnvironment,
+  place: TextPlace | null = null,
+): string {
+  assertAuditSupported(call, definition, place)
+  const args = expandArguments(call.args, environment, place)
+  if (definition !== null) return projectAuditQuery({ call, definition, args, place }, environment)
+  const from = expandMacros('@this_model', environment, place)
+  return locate(place, () => builtIn(call, place).query(args, from))
+}
+
+/** `SELECT COUNT(*)` of what `auditSql` returns; a semicolon or comment after it does no harm. */
+export function countQuery(auditSql: string): string {
+  const last = tokenize(auditSql).findLast((token) => token.type !== 'comment' && !isToken(token, ';'))
+  return `SELECT COUNT(*) FROM (${auditSql.slice(0, last?.end ?? 0)}) AS audit`
+}
+
+/**
+ * Checks a call's name, and its arguments as far as they can be checked before a build.
+ * @throws MillraceError NOT_YET for a built-in audit that does not work yet, AUDIT for an unknown audit or argument
+ */
+export function assertAuditSupported(
+  call: AuditCall,
+  definition: AuditDefinition | null = null,
+  place: TextPlace | null = null,
+): void {
+  if (definition !== null) {
+    // What a Jinja query can be given is not known without running it.
+    const parts = parseMacros(definition.query.text, { file: definition.file, line: definition.query.line })
+    const isJinja = parts.some(({ type }) => type === 'jinja')
+    if (!isJinja) assertKnownArguments(call, definitionArguments(definition), place)
+    return
+  }
+  const { required, optional } = builtIn(call, place)
+  const names = [...required, ...optional]
+  assertKnownArguments(call, names, place)
+  for (const name of required) if (call.args[name] === undefined) throw missingArgument(call, name, { names, place })
+}
+
+/** What the call says, else a `_non_blocking` name, else the definition; true when none says anything. */
+export function auditIsBlocking(call: AuditCall, definition: AuditDefinition | null): boolean {
+  return call.blocking ?? (call.name.endsWith(NON_BLOCKING) ? false : (definition?.blocking ?? true))
+}
+
+interface ProjectAudit {
+  call: AuditCall
+  definition: AuditDefinition
+  args: AuditArguments
+  place: TextPlace | null
+}
+
+function projectAuditQuery({ call, definition, args, place }: ProjectAudit, environment: MacroEnvironment): string {
+  const { query } = definition
+  const definitionPlace = { file: definition.file, line: definition.line }
+  const defaults = expandArguments(definition.defaults, environment, definitionPlace)
+  const entries = Object.entries({ ...defaults, ...args }).map(([name, text]) => [name, toOperand(text)] as const)
+  const local = { ...environment, locals: { ...environment.locals, ...Object.fromEntries(entries) } }
+  const queryPlace = { file: definition.file, line: query.line }
+  const [missing] = undefinedVariables(query.text, local, queryPlace)
+  if (missing !== undefined) throw missingArgument(call, missing, { names: definitionArguments(definition), place })
+  return expandMacros(query.text, local, queryPlace)
+}
+
+/** Lower-case names → texts with their macros expanded and without comments, which could swallow what follows. */
+function expandArguments(
+  args: Record<string, string>,
+  environment: MacroEnvironment,
+  place: TextPlace | null,
+): AuditArguments {
+  const entries = Object.entries(args).map(
+    ([name, text]) => [name.toLowerCase(), withoutComments(expandMacros(text, environment, place))] as const,
+  )
+  return Object.fromEntries(entries)
+}
+
+function builtIn(call: AuditCall, place: TextPlace | null): BuiltInAudit {
+  const name = call.name.endsWith(NON_BLOCKING) ? call.name.slice(0, -NON_BLOCKING.length) : call.name
+  const audit = BUILT_IN_AUDIT_QUERIES.get(name)
+  if (audit !== undefined) return audit
+  if (LATER_AUDITS.includes(name)) {
+    throw new MillraceError('NOT_YET', `Audit '${call.name}' is not supported yet`, {
+      ...place,
+      hint: `These are: ${[...BUILT_IN_AUDIT_QUERIES.keys()].join(', ')}; or write it as a query in audits/`,
+    })
+  }
+  const names = [...BUILT_IN_AUDIT_QUERIES.keys(), ...LATER_AUDITS]
+  throw unknown(`Audit '${call.name}' is neither built in nor defined by the project`, name, { names, place })
+}
+
+/** What the query of a project's audit can be given. */
+function definitionArguments({ query, defaults, file }: AuditDefinition): string[] {
+  const used = usedVariables(query.text, { file, line: query.line })
+  return [...new Set([...Object.keys(defaults).map((name) => name.toLowerCase()), ...used])].sort()
+}
+
+function assertKnownArguments(call: AuditCall, names: string[], place: TextPlace | null): void {
+  for (const name of Object.keys(call.args)) {
+    if (names.includes(name.toLowerCase())) continue
+    throw unknown(`Audit '${call.name}' has no argument '${name}'`, name, { names, place })
+  }
+}
+
+interface Known {
+  names: string[]
+  place: TextPlace | null
+}
+
+function missingArgument(call: AuditCall, name: string, { names, place }: Known): MillraceError {
+  const hint = `Its arguments are: ${names.join(', ')}`
+  return new MillraceError('AUDIT', `Audit '${call.name}' needs the argument '${name}'`, { ...place, hint })
+}
+
+function unknown(message: string, name: string, { names, place }: Known): MillraceError {
+  const near = nearest(name, names)
+  const known = names.length === 0 ? 'There are none' : `Known: ${names.join(', ')}`
+  return new MillraceError('AUDIT', message, {
+    ...place,
+    hint: near === null ? known : `Did you mean '${near}'? ${known}`,
+  })
+}
+
+function locate<T>(place: TextPlace | null, work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.file !== null || place === null) throw error
+    throw new MillraceError(error.code, error.message, {
+      ...place,
+      ...(error.hint === null ? {} : { hint: error.hint }),
+    })
+  }
+}
+
+function withVariants(names: readonly string[]): string[] {
+  return names.flatMap((name) => [name, `${name}${NON_BLOCKING}`])
+}

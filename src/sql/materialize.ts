@@ -1,0 +1,80 @@
+/** Model → the statements that write it. Pure. */
+import type { ModelKind, RelationName } from '../project/model.ts'
+import { quoteIdentifier, quoteRelation, quoteString } from './identifiers.ts'
+
+/** The temporary table a batch is staged in before its rows are filtered by time. */
+export const STAGE = 'millrace_stage'
+
+/** The query with each declared column cast to its type, in declared order; the query itself where none are declared. */
+export function typedQuery(query: string, columns: Record<string, string> | null): string {
+  if (columns === null) return query
+  const casts = Object.entries(columns).map(([name, type]) => {
+    const column = quoteIdentifier(name)
+    return `CAST(${column} AS ${type}) AS ${column}`
+  })
+  return `SELECT ${casts.join(', ')} FROM (\n${query}\n) AS typed`
+}
+
+export function createTable(table: RelationName, query: string): string {
+  return `CREATE OR REPLACE TABLE ${quoteRelation(table)} AS\n${query}`
+}
+
+export function createView(view: RelationName, query: string): string {
+  return `CREATE OR REPLACE VIEW ${quoteRelation(view)} AS\n${query}`
+}
+
+/** The empty table of a query, kept when it is there already. */
+export function createEmptyTable(table: RelationName, query: string): string {
+  return `CREATE TABLE IF NOT EXISTS ${quoteRelation(table)} AS SELECT * FROM (\n${query}\n) AS empty LIMIT 0`
+}
+
+/** The empty table of declared columns, for a model that reads itself before it has rows. */
+export function createTypedTable(table: RelationName, columns: Record<string, string>): string {
+  const list = Object.entries(columns).map(([name, type]) => `${quoteIdentifier(name)} ${type}`)
+  return `CREATE TABLE IF NOT EXISTS ${quoteRelation(table)} (${list.join(', ')})`
+}
+
+export function createStage(query: string): string {
+  return `CREATE OR REPLACE TEMP TABLE ${STAGE} AS\n${query}`
+}
+
+export function deleteRange(table: RelationName, filter: string): string {
+  return `DELETE FROM ${quoteRelation(table)} WHERE ${filter}`
+}
+
+/** Columns are matched by name: an edit that only reorders a query's columns must not shuffle its table's. */
+export function insertFromStage(table: RelationName, filter: string): string {
+  return `INSERT INTO ${quoteRelation(table)} BY NAME SELECT * FROM ${STAGE} WHERE ${filter}`
+}
+
+/**
+ * The condition that a row's time is within an interval, in the time column's own type:
+ * dates and formatted text or numbers by their last value inside, timestamps half-open.
+ * @param type of the time column, as DuckDB reports it.
+ */
+export function timeFilter(
+  time: NonNullable<ModelKind['time_column']>,
+  type: string,
+  interval: readonly [number, number],
+): string {
+  const column = quoteIdentifier(time.column)
+  const [start, end] = interval
+  if (/^TIMESTAMP/.test(type)) {
+    const cast = type.includes('ZONE') || type === 'TIMESTAMPTZ' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
+    const literal = (ms: number): string => `${cast} ${quoteString(isoTimestamp(ms, cast === 'TIMESTAMPTZ'))}`
+    return `${column} >= ${literal(start)} AND ${column} < ${literal(end)}`
+  }
+  // The last microsecond inside: what is written coarser than that still falls into the interval it belongs to.
+  const last = `TIMESTAMP ${quoteString(isoTimestamp(end, false))} - INTERVAL 1 MICROSECOND`
+  const first = `TIMESTAMP ${quoteString(isoTimestamp(start, false))}`
+  const convert =
+    type === 'DATE'
+      ? (instant: string): string => `CAST(${instant} AS DATE)`
+      : (instant: string): string => `CAST(strftime(${instant}, ${quoteString(time.format)}) AS ${type})`
+  return `${column} BETWEEN ${convert(first)} AND ${convert(last)}`
+}
+
+function isoTimestamp(ms: number, zone: boolean): string {
+  const text = new Date(ms).toISOString().replace('T', ' ').replace('Z', '')
+  return zone ? `${text}+00:00` : text
+}

@@ -1,0 +1,99 @@
+/** Versions and definitions: which physical tables there are, and what they are built from. */
+import type { Lease } from '../connections/lease.ts'
+import { MillraceError } from '../errors.ts'
+import type { KnownVersion } from '../graph/plan.ts'
+import type { ModelDefinition } from '../project/definition.ts'
+import { bulkInsert } from './bulk.ts'
+
+type Session = Pick<Lease, 'run' | 'rows'>
+
+export interface StoredVersion extends KnownVersion {
+  kind: string
+  /** Null for an embedded model. */
+  physicalSchema: string | null
+  physicalName: string | null
+}
+
+export interface NewVersion extends StoredVersion {
+  project: string
+}
+
+/** All versions of a project, newest first. */
+export async function readVersions(session: Session, project: string): Promise<StoredVersion[]> {
+  return session.rows<StoredVersion & Record<string, never>>(
+    `SELECT version, model, kind, fingerprint, fingerprint_format AS format,
+            physical_schema AS "physicalSchema", physical_name AS "physicalName"
+     FROM millrace.versions WHERE project = $1 ORDER BY created_at DESC, version`,
+    [project],
+  )
+}
+
+/** Records versions and the fence row of each. */
+export async function insertVersions(session: Session, versions: readonly NewVersion[]): Promise<void> {
+  if (versions.length === 0) return
+  const rows = versions.map((version) => ({
+    version: version.version,
+    project: version.project,
+    model: version.model,
+    kind: version.kind,
+    fingerprint: version.fingerprint,
+    fingerprint_format: version.format,
+    physical_schema: version.physicalSchema,
+    physical_name: version.physicalName,
+    created_at: new Date().toISOString(),
+  }))
+  const columns = {
+    version: 'VARCHAR',
+    project: 'VARCHAR',
+    model: 'VARCHAR',
+    kind: 'VARCHAR',
+    fingerprint: 'VARCHAR',
+    fingerprint_format: 'INTEGER',
+    physical_schema: 'VARCHAR',
+    physical_name: 'VARCHAR',
+    created_at: 'TIMESTAMP',
+  }
+  const insert = bulkInsert('millrace.versions', columns, rows, 'ON CONFLICT DO NOTHING')
+  await session.run(insert.sql, insert.values)
+  const fences = versions.map(({ version }) => ({ version, steps: 0 }))
+  const fence = bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, 'ON CONFLICT DO NOTHING')
+  await session.run(fence.sql, fence.values)
+}
+
+export interface NewDefinition {
+  hash: string
+  project: string
+  definition: ModelDefinition
+}
+
+/** Stores definitions that are not there yet. */
+export async function insertDefinitions(session: Session, definitions: readonly NewDefinition[]): Promise<void> {
+  if (definitions.length === 0) return
+  const known = await session.rows<{ definition: string }>('SELECT definition FROM millrace.definitions')
+  const stored = new Set(known.map(({ definition }) => definition))
+  const rows = definitions
+    .filter(({ hash }) => !stored.has(hash))
+    .map(({ hash, project, definition }) => ({
+      definition: hash,
+      project,
+      model: definition.model.name,
+      body: JSON.stringify(definition),
+    }))
+  if (rows.length === 0) return
+  const columns = { definition: 'VARCHAR', project: 'VARCHAR', model: 'VARCHAR', body: 'VARCHAR' }
+  const insert = bulkInsert('millrace.definitions', columns, rows, 'ON CONFLICT DO NOTHING')
+  await session.run(insert.sql, insert.values)
+}
+
+/** @throws MillraceError INTERNAL when the state does not hold it. */
+export async function readDefinition(session: Session, hash: string): Promise<ModelDefinition> {
+  const [row] = await session.rows<{ body: string }>('SELECT body FROM millrace.definitions WHERE definition = $1', [
+    hash,
+  ])
+  if (row === undefined) {
+    throw new MillraceError('INTERNAL', `expected definition ${hash} in the state; it is not there`, {
+      hint: 'start the build again: planning stores it anew',
+    })
+  }
+  return JSON.parse(row.body) as ModelDefinition
+}

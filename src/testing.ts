@@ -1,0 +1,3 @@
+/** Helpers for tests of workers that use Millrace. */
+export { startEmbeddedServer, type EmbeddedServer } from './temporal/embedded-server.ts'
+export { connectionRegistry } from './connections/registry.ts'

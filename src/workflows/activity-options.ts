@@ -1,0 +1,31 @@
+/** Timeouts, heartbeats and retries of every activity, in one place. */
+import type { ActivityOptions } from '@temporalio/workflow'
+
+/** A worker that does not report for this long is taken for dead, and its step goes to another. */
+const HEARTBEAT_TIMEOUT = '20s'
+
+const COMMON = {
+  heartbeatTimeout: HEARTBEAT_TIMEOUT,
+  // A cancelled query is over only when its transaction is rolled back.
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+} satisfies ActivityOptions
+
+/** A step repeats its own passing failures; what Temporal retries are dead workers and shutdowns, as often as they come. */
+export const STEP_OPTIONS = {
+  ...COMMON,
+  startToCloseTimeout: '24h',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '20s' },
+} satisfies ActivityOptions
+
+/** Planning and finishing: short, and worth repeating while the database comes back. */
+export const CONTROL_OPTIONS = {
+  ...COMMON,
+  startToCloseTimeout: '1h',
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 20 },
+} satisfies ActivityOptions
+
+/** Reading for a person who waits. */
+export const READ_OPTIONS = {
+  startToCloseTimeout: '5m',
+  retry: { initialInterval: '200ms', maximumAttempts: 3 },
+} satisfies ActivityOptions

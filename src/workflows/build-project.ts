@@ -1,0 +1,98 @@
+/**
+ * The workflow that makes an environment match its project: plan, build each step when its parents are done, promote.
+ */
+import {
+  ApplicationFailure,
+  CancellationScope,
+  proxyActivities,
+  setCurrentDetails,
+  setHandler,
+  workflowInfo,
+} from '@temporalio/workflow'
+import type { MillraceActivities } from '../activities/index.ts'
+import { MillraceError } from '../errors.ts'
+import { Frontier } from '../graph/frontier.ts'
+import { parseTime } from '../graph/time.ts'
+import type { BuildInput, BuildSummary } from '../payloads.ts'
+import { CONTROL_OPTIONS } from './activity-options.ts'
+import { BuildTracker } from './build-tracker.ts'
+import { progressQuery, toDetails } from './progress.ts'
+import { DEFAULT_LOCK_TIMEOUT_SECONDS, StepRun } from './step-run.ts'
+
+const { planProject, finishBuild } = proxyActivities<MillraceActivities>(CONTROL_OPTIONS)
+
+const DEFAULT_PARALLEL = 32
+const MAX_PARALLEL = 500
+
+/**
+ * @returns counts, and at most 100 models that did not succeed; each model's report is in the state.
+ * @throws ApplicationFailure of type BUILD_FAILED when a model failed (details: the summary), or of the error's code when
+ * the build could not start; CancelledFailure when it was cancelled.
+ */
+export async function buildProject(input: BuildInput = {}): Promise<BuildSummary> {
+  const { workflowId, runId, startTime } = workflowInfo()
+  const build = { workflowId, runId }
+  const startedMs = startTime.getTime()
+  const executionMs = executionTime(input, startedMs)
+  const tracker = new BuildTracker(input, { ...build, startedMs })
+  setHandler(progressQuery, () => tracker.progress(), {
+    description: 'How far the build is: counts, running models, failures',
+  })
+  const show = (): void => setCurrentDetails(toDetails(tracker.progress()))
+
+  const plan = await planProject.executeWithOptions({ activityId: 'plan', summary: 'plan' }, [
+    { ...input, build, executionMs },
+  ])
+  tracker.planned(plan)
+  const frontier = new Frontier(plan.steps, {
+    window: Math.min(MAX_PARALLEL, Math.max(1, Math.floor(input.maxParallel ?? DEFAULT_PARALLEL))),
+  })
+  const run = new StepRun(plan, frontier, { build, input, executionMs, tracker, onChange: show })
+  const status = await run.drain()
+
+  // Of a cancelled build too: what was built is recorded, and the environment is free again.
+  const finished = await CancellationScope.nonCancellable(() =>
+    finishBuild.executeWithOptions(
+      { activityId: 'finish', summary: status === 'succeeded' ? 'promote and record' : `record the ${status} build` },
+      [
+        {
+          build,
+          project: plan.project,
+          environment: plan.environment,
+          gateway: plan.gateway,
+          status,
+          ending: run.ending(),
+          startedMs,
+          lockTimeoutSeconds: input.lockTimeoutSeconds ?? DEFAULT_LOCK_TIMEOUT_SECONDS,
+        },
+      ],
+    ),
+  )
+  tracker.finished(status, finished)
+  show()
+  if (run.cancellation !== null) throw run.cancellation
+  if (status === 'failed') throw buildFailed(tracker.summary())
+  return tracker.summary()
+}
+
+function executionTime({ executionTime }: BuildInput, startedMs: number): number {
+  if (executionTime === undefined) return startedMs
+  try {
+    return parseTime(executionTime, 'start', startedMs)
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error
+    throw ApplicationFailure.nonRetryable(`executionTime: ${error.message}`, error.code)
+  }
+}
+
+function buildFailed(summary: BuildSummary): ApplicationFailure {
+  const { counts, problems } = summary
+  const first = problems.find(({ status }) => status === 'error')
+  const cause = first === undefined ? '' : `\n${first.name}: ${first.error?.message ?? ''}`
+  return ApplicationFailure.create({
+    type: 'BUILD_FAILED',
+    message: `${counts.error} failed, ${counts.skipped} skipped; nothing was promoted${cause}`,
+    nonRetryable: true,
+    details: [summary],
+  })
+}

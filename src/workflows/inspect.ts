@@ -1,0 +1,18 @@
+/** Short workflows by which a client reads what only the worker that holds the database can read. */
+import { proxyActivities } from '@temporalio/workflow'
+import type { MillraceActivities } from '../activities/index.ts'
+import type { ReadBuildInput, ReportPage } from '../activities/read-build.ts'
+import type { PreviewInput, PreviewPage } from '../activities/preview-plan.ts'
+import { READ_OPTIONS } from './activity-options.ts'
+
+const { readBuildPage, previewPlan } = proxyActivities<MillraceActivities>(READ_OPTIONS)
+
+/** One page of a build's report; null when the state knows no such build. */
+export async function readBuildReport(input: ReadBuildInput): Promise<ReportPage | null> {
+  return readBuildPage.executeWithOptions({ summary: 'read a report' }, [input])
+}
+
+/** One page of what a build would do now. */
+export async function planPreview(input: PreviewInput): Promise<PreviewPage> {
+  return previewPlan.executeWithOptions({ summary: 'preview a plan' }, [input])
+}
