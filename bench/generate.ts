@@ -9,7 +9,7 @@ export interface BenchModel {
   /** Names of earlier models. */
   parents: readonly string[]
   /** The query, with its parents written as `relation` says. */
-  query(relation: (parent: string) => string): string
+  query: (relation: (parent: string) => string) => string
 }
 
 export interface Workload {

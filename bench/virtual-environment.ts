@@ -6,9 +6,9 @@ import { workFolder } from './work-folder.ts'
 
 export interface VirtualEnvironment {
   /** Path of a program installed in it. */
-  program(name: string): string
+  program: (name: string) => string
   /** Installed version of one of its packages. */
-  version(distribution: string): Promise<string>
+  version: (distribution: string) => Promise<string>
 }
 
 /** Installs `requirements` unless an earlier run did; throws when there is no `python3` or a package cannot be had. */

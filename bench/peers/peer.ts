@@ -17,19 +17,19 @@ export interface Peer {
   /** What a second run with nothing changed does: looks and finds nothing, or everything again. */
   unchanged: 'skips' | 'rebuilds'
   /** Installs or compiles what is missing; returns a description with versions. */
-  prepare(): Promise<string>
+  prepare: () => Promise<string>
   /** Writes the project into an empty folder. `start` is a date (ISO) one day before the run. */
-  write(workload: Workload, folder: string, start: string): Promise<void>
+  write: (workload: Workload, folder: string, start: string) => Promise<void>
   /** The database the models are in, relative to the folder. */
   database: string
   /** What a build leaves in the folder: removed for a start from cold. */
   leavings: readonly string[]
   /** First build from cold. */
-  build(folder: string): Promise<Timing>
+  build: (folder: string) => Promise<Timing>
   /** The same again, nothing changed. */
-  rebuild(folder: string): Promise<Timing>
+  rebuild: (folder: string) => Promise<Timing>
   /** Build from cold that measures `buildMs` alone, for a peer whose command does not tell it. */
-  buildOnly?(folder: string): Promise<number>
+  buildOnly?: (folder: string) => Promise<number>
 }
 
 /** Writes files by their paths relative to `folder`, making folders as needed. */

@@ -1,4 +1,5 @@
 /** Opens a database once, however many ask for it at a time, and waits for a file that another process holds. */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as delay } from 'node:timers/promises'
 import { abortable } from './abortable.ts'
 import { databaseLocked, lockHolderOf } from './file-locks.ts'
@@ -32,6 +33,8 @@ export function createOpening<T>(describe: string, open: () => Promise<T>): Open
   let current: T | null = null
   let attempt: Promise<T> | null = null
   const refusal = new AbortController()
+  // Any number may wait.
+  setMaxListeners(0, refusal.signal)
 
   function openOnce(): Promise<T> {
     // Stored before it is awaited, so that others join; forgotten when it fails, so that the next one tries anew.

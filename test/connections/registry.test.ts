@@ -106,7 +106,8 @@ describe('one instance', () => {
   })
 
   test('a worker thread is refused', async () => {
-    const worker = new Worker(new URL('./processes/lease-in-thread.ts', import.meta.url), { execArgv: ['--import', 'tsx'] })
+    const script = JSON.stringify(new URL('./processes/lease-in-thread.ts', import.meta.url).href)
+    const worker = new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${script})))`, { eval: true })
     const answer = await new Promise((resolve, reject) => {
       worker.once('message', resolve)
       worker.once('error', reject)
@@ -141,18 +142,21 @@ describe('types that come later', () => {
 describe('limits', () => {
   test('concurrent_tasks leases are out at once, the rest are served in order', async () => {
     const { lease, registry } = createHarness()
-    const order: number[] = []
-    let most = 0
-    await Promise.all(
-      Array.from({ length: 30 }, async (_, index) => {
-        await using one = await lease(`h${index}`, { concurrent_tasks: 3 })
-        order.push(index)
-        most = Math.max(most, registry.snapshot().databases[0]?.leases.length ?? 0)
-        await one.rows('SELECT 1')
-      }),
-    )
-    expect(most).toBe(3)
-    expect(order).toEqual(Array.from({ length: 30 }, (_, index) => index))
+    const take = async (limit: number) => {
+      const order: number[] = []
+      let most = 0
+      await Promise.all(
+        Array.from({ length: 30 }, async (_, index) => {
+          await using one = await lease(`h${index}`, { database: `${limit}.duckdb`, concurrent_tasks: limit })
+          order.push(index)
+          most = Math.max(most, registry.snapshot().databases.find(({ key }) => key === one.key)?.leases.length ?? 0)
+          await one.rows('SELECT 1')
+        }),
+      )
+      return { order, most }
+    }
+    expect((await take(1)).order).toEqual(Array.from({ length: 30 }, (_, index) => index))
+    expect((await take(3)).most).toBe(3)
   })
 
   test('a timeout names the holders', async () => {

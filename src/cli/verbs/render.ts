@@ -1,0 +1,92 @@
+/** `render MODEL`: the SQL that would run, with the names of models in place of their tables. Does not open the database. */
+import { MillraceError } from '../../errors.ts'
+import { parseTime, toIso } from '../../graph/time.ts'
+import type { Model } from '../../project/model.ts'
+import { renderQuery, renderStatement, type RenderOptions } from '../../project/render-model.ts'
+import { resolveSeedPath } from '../../project/seeds.ts'
+import { quoteRelation } from '../../sql/identifiers.ts'
+import { tokenize } from '../../sql/lexer.ts'
+import { typedQuery } from '../../sql/materialize.ts'
+import { seedQuery } from '../../sql/seed.ts'
+import type { CliOptions } from '../options.ts'
+import type { Verb } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { externalDefinition } from '../external-definition.ts'
+import { findModel } from '../find-model.ts'
+import { loadForVerb, type LoadedProject } from '../load-for-verb.ts'
+import { findSeedColumns } from '../seed-columns.ts'
+
+export interface RenderDocument {
+  model: string
+  query: string
+  pre: string[]
+  post: string[]
+  /** What the model reads: models and external names. */
+  dependencies: string[]
+}
+
+export const renderVerb: Verb = {
+  usage: 'MODEL [--start T] [--end T] [--execution-time T]',
+  summary: 'the SQL that would run; the interval is yesterday unless --start and --end say otherwise',
+  opens: false,
+  args: [1, 1],
+  async run(context) {
+    const [written = ''] = context.args
+    const times = parseTimes(context.options, Date.now())
+    await using loaded = await loadForVerb(context)
+    const document = await renderModel(loaded, findModel(loaded.project, written), times)
+    context.output.answer(toText(document), document)
+    return EXIT.done
+  },
+}
+
+type Times = Pick<RenderOptions, 'interval' | 'executionMs'>
+
+const DAY_MS = 86_400_000
+
+/** The last whole day before the execution time; a start or an end that is given brings its own day. */
+function parseTimes({ start, end, executionTime }: CliOptions, nowMs: number): Times {
+  const executionMs = executionTime === null ? nowMs : parseTime(executionTime, 'start', nowMs)
+  const today = Math.floor(executionMs / DAY_MS) * DAY_MS
+  const from = start === null ? null : parseTime(start, 'start', executionMs)
+  const to = end === null ? today : parseTime(end, 'end', executionMs)
+  const interval = [from ?? to - DAY_MS, to] as const
+  if (interval[0] < interval[1]) return { interval, executionMs }
+  throw new MillraceError('USAGE', `expected --start before --end; got ${toIso(interval[0])} and ${toIso(interval[1])}`, {
+    hint: end === null ? 'Without --end, the interval ends with the day before --execution-time.' : 'Swap them.',
+  })
+}
+
+async function renderModel({ project, parser }: LoadedProject, model: Model, times: Times): Promise<RenderDocument> {
+  const definition = externalDefinition(project, model)
+  const thisModel = quoteRelation(model.relation)
+  const options: RenderOptions = { ...times, runtimeStage: 'evaluating', thisModel, root: project.root, parser }
+  const statements = (texts: Model['pre']): string[] => texts.map((text) => renderStatement(text, definition, options))
+  const query =
+    model.kind.name === 'SEED' ? await seedSql(model, project.root) : await renderQuery(definition, options)
+  return {
+    model: model.name,
+    // An embedded model becomes a part of its readers' queries; all others are cast to the columns they declare.
+    query: model.kind.name === 'EMBEDDED' || model.kind.name === 'SEED' ? query : typedQuery(query, model.columns),
+    pre: statements(model.pre),
+    post: statements(model.post),
+    dependencies: model.depends_on,
+  }
+}
+
+async function seedSql(model: Model, root: string): Promise<string> {
+  const path = await resolveSeedPath(model.kind.path ?? '', model, root)
+  const { csv_settings: settings } = model.kind
+  const declared = model.columns === null ? null : Object.entries(model.columns).map(([name, type]) => ({ name, type }))
+  return seedQuery(path, settings, declared ?? (await findSeedColumns(path, settings)))
+}
+
+function toText({ pre, query, post }: RenderDocument): string {
+  return [...pre, query, ...post].map(terminated).join('\n\n')
+}
+
+/** A semicolon behind a comment to the end of the line would belong to the comment. */
+function terminated(sql: string): string {
+  const text = sql.trimEnd()
+  return tokenize(text).at(-1)?.text.startsWith('--') === true ? `${text}\n;` : `${text};`
+}

@@ -1,0 +1,74 @@
+/** A Temporal server and, in this process, workers on it: for tests that look inside. */
+import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
+import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { MillracePlugin, workflowsPath } from '../../src/index.ts'
+import type { BuildInput, BuildSummary } from '../../src/payloads.ts'
+import { startEmbeddedServer, type EmbeddedServer } from '../../src/temporal/embedded-server.ts'
+
+export interface TestServer {
+  server: EmbeddedServer
+  client: Client
+  /** Runs a worker for the projects until it is stopped. */
+  startWorker(projects: readonly string[], options?: Partial<WorkerOptions>): Promise<TestWorker>
+  close(): Promise<void>
+}
+
+export interface TestWorker {
+  worker: Worker
+  stop(): Promise<void>
+}
+
+export const TASK_QUEUE = 'millrace-test'
+
+let bundle: Promise<{ code: string }> | null = null
+
+/** One server per test file is enough: call it in `beforeAll`, close it in `afterAll`. */
+export async function startTestServer(): Promise<TestServer> {
+  const root = await mkdtemp(join(tmpdir(), 'millrace-server-'))
+  const server = await startEmbeddedServer({ projectRoot: root, onProgress: () => {} })
+  const connection = await Connection.connect({ address: server.address })
+  const native = await NativeConnection.connect({ address: server.address })
+  bundle ??= bundleWorkflowCode({ workflowsPath })
+  return {
+    server,
+    client: new Client({ connection }),
+    async startWorker(projects, options = {}) {
+      const worker = await Worker.create({
+        connection: native,
+        taskQueue: TASK_QUEUE,
+        workflowBundle: await (bundle ?? Promise.reject(new Error('no bundle'))),
+        shutdownGraceTime: 0,
+        plugins: [new MillracePlugin({ projects })],
+        ...options,
+      })
+      const running = worker.run()
+      return {
+        worker,
+        async stop() {
+          if (worker.getState() === 'RUNNING') worker.shutdown()
+          await running
+        },
+      }
+    },
+    async close() {
+      await native.close()
+      await connection.close()
+      await server.stop()
+      await rm(root, { recursive: true, force: true })
+    },
+  }
+}
+
+let builds = 0
+
+/** Starts a build under an id of its own. */
+export async function startBuild(
+  { client }: TestServer,
+  input: BuildInput,
+  workflowId = `build-${process.pid}-${++builds}`,
+): Promise<WorkflowHandle<() => Promise<BuildSummary>>> {
+  return client.workflow.start('buildProject', { taskQueue: TASK_QUEUE, workflowId, args: [input] })
+}
