@@ -34,7 +34,8 @@ export function createSqlmeshPeer(): Peer {
       return { commandMs: wallMs, buildMs: null }
     },
     async rebuild(folder) {
-      const { wallMs } = await run(folder, 'sqlmesh', ['run'])
+      const { wallMs, stdout } = await run(folder, 'sqlmesh', ['run'])
+      if (!stdout.includes('No models are ready to run')) throw new Error(`SQLMesh had work to do:\n${stdout}`)
       return { commandMs: wallMs, buildMs: null }
     },
     async buildOnly(folder) {

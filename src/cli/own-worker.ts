@@ -33,9 +33,9 @@ export async function startOwnWorker(options: OwnWorkerOptions): Promise<OwnWork
       shutdownGraceTime: 0,
       plugins: [new MillracePlugin({ projects, env })],
     })
-    const ended = worker.run().finally(() => connection.close())
+    const ended = runToEnd(worker, connection)
     // Whoever waits for the build hears of it; nobody waiting must not crash the process.
-    ended.catch(() => {})
+    ended.catch(() => null)
     return {
       ended,
       async stop() {
@@ -46,5 +46,13 @@ export async function startOwnWorker(options: OwnWorkerOptions): Promise<OwnWork
   } catch (error) {
     await connection.close()
     throw error
+  }
+}
+
+async function runToEnd(worker: Worker, connection: NativeConnection): Promise<void> {
+  try {
+    await worker.run()
+  } finally {
+    await connection.close()
   }
 }

@@ -1,5 +1,6 @@
 /** A command's way to Temporal: the server, a client, and a worker of its own where nobody named a server. */
 import { Client, Connection } from '@temporalio/client'
+import proto from '@temporalio/proto'
 import { MillraceError } from '../errors.ts'
 import { loadConfig } from '../project/config.ts'
 import { findTemporalServer, type FoundServer } from '../temporal/find-server.ts'
@@ -59,6 +60,7 @@ export async function openTemporal(context: CommandContext, { worker, needsWorke
 }
 
 const POLL_MS = 500
+const WORKFLOW_QUEUE = proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 
 interface WorkerWait {
   taskQueue: string
@@ -71,7 +73,7 @@ interface WorkerWait {
 async function waitForWorker(client: Client, { taskQueue, namespace, waitSeconds, onProgress }: WorkerWait): Promise<void> {
   const deadline = Date.now() + waitSeconds * 1000
   for (let attempt = 0; ; attempt++) {
-    const answer = await client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: 1 })
+    const answer = await client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: WORKFLOW_QUEUE })
     if ((answer.pollers ?? []).length > 0) return
     if (Date.now() >= deadline) {
       throw new MillraceError('NO_WORKER', `expected a worker on task queue '${taskQueue}' within ${waitSeconds} s; none polls it`, {

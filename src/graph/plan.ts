@@ -269,20 +269,15 @@ function explain(
   context: PlanContext,
 ): string | null {
   if (context.refresh !== null) return 'full refresh'
-  switch (model.category) {
-    case 'added':
-      return 'new model'
-    case 'breaking':
-      return 'its definition changed'
-    case 'indirect_breaking': {
-      const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
-      return `${changed.join(', ') || 'a parent'} changed`
-    }
-    default:
-      if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
-      if (model.kind === 'SEED') return 'its file changed'
-      return coverage === undefined ? 'not built yet' : 'new data is due'
+  if (model.category === 'added') return 'new model'
+  if (model.category === 'breaking') return 'its definition changed'
+  if (model.category === 'indirect_breaking') {
+    const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
+    return `${changed.join(', ') || 'a parent'} changed`
   }
+  if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
+  if (model.kind === 'SEED') return 'its file changed'
+  return coverage === undefined ? 'not built yet' : 'new data is due'
 }
 
 function changesData(parent: PlannedModel | undefined): boolean {

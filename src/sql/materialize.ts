@@ -59,7 +59,7 @@ export function timeFilter(
 ): string {
   const column = quoteIdentifier(time.column)
   const [start, end] = interval
-  if (/^TIMESTAMP/.test(type)) {
+  if (type.startsWith('TIMESTAMP')) {
     const cast = type.includes('ZONE') || type === 'TIMESTAMPTZ' ? 'TIMESTAMPTZ' : 'TIMESTAMP'
     const literal = (ms: number): string => `${cast} ${quoteString(isoTimestamp(ms, cast === 'TIMESTAMPTZ'))}`
     return `${column} >= ${literal(start)} AND ${column} < ${literal(end)}`

@@ -10,7 +10,8 @@ test('500 replacements of 1 MB tables, 16 at once and readers beside them, stay 
   const { lease, folder } = createHarness()
   const raw = { concurrent_tasks: 20 }
   const file = join(folder, 'test.duckdb')
-  const size = () => [file, `${file}.wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0)
+  const size = () =>
+    [file, `${file}.wal`].reduce((sum, path) => sum + (statSync(path, { throwIfNoEntry: false })?.size ?? 0), 0)
   await using setup = await lease('setup', raw)
   for (let n = 0; n < 20; n++) await setup.run(`CREATE TABLE t${n} AS SELECT hash(range) AS x FROM range(125000)`)
   await setup.checkpoint()
@@ -27,7 +28,9 @@ test('500 replacements of 1 MB tables, 16 at once and readers beside them, stay 
       await using one = await lease(`writer ${n}`, raw)
       for (;;) {
         try {
-          await one.transaction((tx) => tx.run(`CREATE OR REPLACE TABLE t${n % 20} AS SELECT hash(range + ${n}) AS x FROM range(125000)`))
+          await one.transaction((tx) =>
+            tx.run(`CREATE OR REPLACE TABLE t${n % 20} AS SELECT hash(range + ${n}) AS x FROM range(125000)`),
+          )
           break
         } catch (error) {
           // Two writers of one name, 20 replacements apart.

@@ -56,7 +56,9 @@ describe('parseConnection', () => {
   })
 
   test('settings have one spelling: aliases, case, numbers and folders', () => {
-    const config = parse({ connector_config: { Max_Memory: '1GB', threads: 2, temp_directory: 'spill', TimeZone: 'UTC' } })
+    const config = parse({
+      connector_config: { Max_Memory: '1GB', threads: 2, temp_directory: 'spill', TimeZone: 'UTC' },
+    })
     expect(config.settings).toEqual({
       memory_limit: '1GB',
       threads: '2',
@@ -74,7 +76,10 @@ describe('parseConnection', () => {
   })
 
   test('SQLMesh keys without meaning here are accepted and named', () => {
-    expect(parse({ type: 'duckdb', register_comments: false, pre_ping: true }).ignored).toEqual(['register_comments', 'pre_ping'])
+    expect(parse({ type: 'duckdb', register_comments: false, pre_ping: true }).ignored).toEqual([
+      'register_comments',
+      'pre_ping',
+    ])
   })
 })
 
@@ -92,7 +97,9 @@ describe('connectionKey', () => {
   })
 
   test('defaults written out do not change it, other values do', () => {
-    expect(key({ database: 'a.db', concurrent_tasks: 8 })).toBe(key({ type: 'duckdb', database: 'a.db', connector_config: {} }))
+    expect(key({ database: 'a.db', concurrent_tasks: 8 })).toBe(
+      key({ type: 'duckdb', database: 'a.db', connector_config: {} }),
+    )
     expect(key({ database: 'a.db', concurrent_tasks: 4 })).not.toBe(key({ database: 'a.db' }))
     expect(key({ database: 'a.db', connector_config: { threads: 1 } })).not.toBe(key({ database: 'a.db' }))
   })
@@ -108,13 +115,19 @@ describe('connectionKey', () => {
     const written = [
       text({ type: 'motherduck', database: 'md:x?motherduck_token=hush', token: 'hush' }),
       text({ database: 'a.db', secrets, connector_config: { s3_secret_access_key: 'hush' } }),
-      text({ type: 'quack', uri: 'q', token: { oauth2: { client_id: 'me', token_url: 'http://t', client_secret: 'hush' } } }),
+      text({
+        type: 'quack',
+        uri: 'q',
+        token: { oauth2: { client_id: 'me', token_url: 'http://t', client_secret: 'hush' } },
+      }),
       text({ type: 'ducklake', catalog: 'postgres:dbname=lake password=hush host=h', data_path: 'd' }),
     ]
     for (const one of written) expect(one).not.toContain('hush')
     expect(written[1]).toContain('AKIA1')
     expect(written[2]).toContain('http://t')
-    expect(text({ type: 'motherduck', token: { env: 'A' } })).not.toBe(text({ type: 'motherduck', token: { env: 'B' } }))
+    expect(text({ type: 'motherduck', token: { env: 'A' } })).not.toBe(
+      text({ type: 'motherduck', token: { env: 'B' } }),
+    )
     expect(text({ type: 'motherduck', token: 'one' })).toBe(text({ type: 'motherduck', token: 'two' }))
   })
 
@@ -122,7 +135,11 @@ describe('connectionKey', () => {
     const shuffled = (value: unknown): unknown => {
       if (Array.isArray(value)) return value.map(shuffled)
       if (typeof value !== 'object' || value === null) return value
-      return Object.fromEntries(Object.entries(value).reverse().map(([name, item]) => [name, shuffled(item)]))
+      return Object.fromEntries(
+        Object.entries(value)
+          .reverse()
+          .map(([name, item]) => [name, shuffled(item)]),
+      )
     }
     fc.assert(
       fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (secrets) => {

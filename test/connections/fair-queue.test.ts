@@ -67,9 +67,7 @@ test('who waits is told about every second by whom the slots are held', async ()
   const queue = createFairQueue(1, 'db')
   const slot = await queue.acquire({ holder: 'sales.orders', timeoutMs: 1000 })
   const message = await new Promise<string>((resolve) => {
-    void queue
-      .acquire({ holder: 'b', timeoutMs: 10_000, onWaiting: resolve })
-      .then((granted) => granted.release())
+    void queue.acquire({ holder: 'b', timeoutMs: 10_000, onWaiting: resolve }).then((granted) => granted.release())
   })
   expect(message).toBe('waiting for db, in use by sales.orders')
   slot.release()

@@ -48,14 +48,20 @@ test('a file that stays held is an error that names the process', async () => {
   const child = await holdFile(join(folder, 'test.duckdb'))
   const startedMs = performance.now()
   const results = await Promise.allSettled(
-    Array.from({ length: 12 }, (_, n) => registry.lease(config({ concurrent_tasks: 2 }), { holder: `h${n}`, lockTimeoutMs: 400 })),
+    Array.from({ length: 12 }, (_, n) =>
+      registry.lease(config({ concurrent_tasks: 2 }), { holder: `h${n}`, lockTimeoutMs: 400 }),
+    ),
   )
   // Waiting for the lock takes no slot: all of them wait at the same time.
   expect(performance.now() - startedMs).toBeLessThan(3000)
   for (const result of results) {
     expect(result).toMatchObject({
       status: 'rejected',
-      reason: { code: 'DATABASE_LOCKED', message: expect.stringContaining(`process ${child.pid}`), hint: expect.stringContaining('--lock-timeout') },
+      reason: {
+        code: 'DATABASE_LOCKED',
+        message: expect.stringContaining(`process ${child.pid}`),
+        hint: expect.stringContaining('--lock-timeout'),
+      },
     })
   }
   expect(registry.snapshot().databases).toEqual([])
@@ -71,7 +77,9 @@ test('who waits for a lock can give up, and the end of the registry does not wai
   ).rejects.toBe(reason)
   let waits: () => void = () => undefined
   const isWaiting = new Promise<void>((resolve) => (waits = resolve))
-  const refused = expect(registry.lease(config(), { holder: 'b', onWaiting: () => waits() })).rejects.toThrow('shuts down')
+  const refused = expect(registry.lease(config(), { holder: 'b', onWaiting: () => waits() })).rejects.toThrow(
+    'shuts down',
+  )
   await isWaiting
   const startedMs = performance.now()
   await detach()

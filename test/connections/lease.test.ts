@@ -1,8 +1,8 @@
-import { mkdirSync, readdirSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { CommitOutcomeUnknown } from '../../src/connections/transaction.ts'
-import { createHarness, LONG_QUERY } from './registry-harness.ts'
+import { createHarness, LONG_QUERY, until } from './registry-harness.ts'
 
 describe('a lease', () => {
   test('gives JSON: whole numbers as numbers while they are exact, the rest as text', async () => {
@@ -48,7 +48,12 @@ describe('a lease', () => {
 
   test('applies settings of every sort: at opening, on the instance, on each session', async () => {
     const { lease } = createHarness()
-    const connector_config = { memory_limit: '300MB', default_null_order: 'nulls_first', search_path: 'main', TimeZone: 'UTC' }
+    const connector_config = {
+      memory_limit: '300MB',
+      default_null_order: 'nulls_first',
+      search_path: 'main',
+      TimeZone: 'UTC',
+    }
     await using one = await lease('a', { connector_config })
     expect(
       await one.rows(
@@ -62,7 +67,10 @@ describe('a lease', () => {
     [{ memory_limit: 'much' }, /refuses one of memory_limit = much/],
   ])('a setting that DuckDB refuses is an error of the configuration: %j', async (connector_config, message) => {
     const { lease, folder } = createHarness()
-    await expect(lease('a', { connector_config })).rejects.toMatchObject({ code: 'CONFIG', message: expect.stringMatching(message) })
+    await expect(lease('a', { connector_config })).rejects.toMatchObject({
+      code: 'CONFIG',
+      message: expect.stringMatching(message),
+    })
     expect(readdirSync(folder).filter((name) => name.endsWith('.wal'))).toEqual([])
   })
 
@@ -132,7 +140,9 @@ describe('an abort', () => {
     const { registry, config } = createHarness()
     const controller = new AbortController()
     const signal = controller.signal
-    const leases = await Promise.all(Array.from({ length: 8 }, (_, n) => registry.lease(config(), { holder: `h${n}`, signal })))
+    const leases = await Promise.all(
+      Array.from({ length: 8 }, (_, n) => registry.lease(config(), { holder: `h${n}`, signal })),
+    )
     const reason = new Error('all of them')
     // More than libuv has threads: the last of them wait in its queue, where an interrupt is lost.
     const running = leases.map((lease) => expect(lease.rows(LONG_QUERY)).rejects.toBe(reason))
@@ -267,7 +277,10 @@ describe('a transaction', () => {
       })
       .catch((caught: unknown) => caught)
     expect(error).toBeInstanceOf(CommitOutcomeUnknown)
-    expect(error).toMatchObject({ isDuplicateKey: true, cause: expect.objectContaining({ message: expect.stringContaining('Failed to commit') }) })
+    expect(error).toMatchObject({
+      isDuplicateKey: true,
+      cause: expect.objectContaining({ message: expect.stringContaining('Failed to commit') }),
+    })
     // The same lease goes on.
     expect(await second.rows('FROM ledger')).toEqual([{ unit: 1 }])
   })
@@ -301,19 +314,25 @@ describe('a script', () => {
   test('rolls back as one when a statement fails, and the lease goes on', async () => {
     const { lease } = createHarness()
     await using one = await lease()
-    await expect(one.script('BEGIN; CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM nope; COMMIT')).rejects.toThrow('Catalog Error')
+    await expect(
+      one.script('BEGIN; CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM nope; COMMIT'),
+    ).rejects.toThrow('Catalog Error')
     await expect(one.rows('FROM a')).rejects.toThrow('Catalog Error')
     await one.script('BEGIN; CREATE TABLE a AS SELECT 2 AS x; COMMIT')
     expect(await one.rows('FROM a')).toEqual([{ x: 2 }])
   })
 
   test('a conflict in its COMMIT leaves the outcome unknown', async () => {
-    const { lease } = createHarness()
+    const { lease, folder } = createHarness()
     await using first = await lease('first')
     await using second = await lease('second')
     await first.run('CREATE TABLE ledger (unit INTEGER PRIMARY KEY); BEGIN; INSERT INTO ledger VALUES (1)')
-    const script = second.script(`BEGIN; INSERT INTO ledger VALUES (1); SELECT sum(hash(range)) FROM range(30000000); COMMIT`)
+    // The file shows that the script has inserted; the sum gives the other transaction time to commit first.
+    const script =
+      second.script(`BEGIN; INSERT INTO ledger VALUES (1); COPY (SELECT 1) TO '${join(folder, 'inserted.csv')}';
+      SELECT sum(hash(range)) FROM range(60000000); COMMIT`)
     const failed = expect(script).rejects.toMatchObject({ name: 'CommitOutcomeUnknown', isDuplicateKey: true })
+    await until(() => existsSync(join(folder, 'inserted.csv')))
     await first.run('COMMIT')
     await failed
   })

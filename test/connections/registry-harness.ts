@@ -5,7 +5,11 @@ import { join } from 'node:path'
 import { afterEach, expect } from 'vitest'
 import { parseConnection, type ConnectionConfig } from '../../src/connections/config.ts'
 import type { Lease } from '../../src/connections/lease.ts'
-import { createConnectionRegistry, type ConnectionRegistry, type RegistryOptions } from '../../src/connections/registry.ts'
+import {
+  createConnectionRegistry,
+  type ConnectionRegistry,
+  type RegistryOptions,
+} from '../../src/connections/registry.ts'
 
 export interface Harness {
   folder: string

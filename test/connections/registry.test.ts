@@ -82,7 +82,10 @@ describe('one instance', () => {
     const { lease, folder } = createHarness()
     const instance = await DuckDBInstance.create(join(folder, 'test.duckdb'))
     try {
-      await expect(lease()).rejects.toMatchObject({ code: 'DATABASE', message: expect.stringContaining('outside the connection registry') })
+      await expect(lease()).rejects.toMatchObject({
+        code: 'DATABASE',
+        message: expect.stringContaining('outside the connection registry'),
+      })
       linkSync(join(folder, 'test.duckdb'), join(folder, 'hard.duckdb'))
       await expect(lease('b', { database: 'hard.duckdb' })).rejects.toMatchObject({ code: 'DATABASE' })
     } finally {
@@ -107,7 +110,9 @@ describe('one instance', () => {
 
   test('a worker thread is refused', async () => {
     const script = JSON.stringify(new URL('./processes/lease-in-thread.ts', import.meta.url).href)
-    const worker = new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${script})))`, { eval: true })
+    const worker = new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${script})))`, {
+      eval: true,
+    })
     const answer = await new Promise((resolve, reject) => {
       worker.once('message', resolve)
       worker.once('error', reject)
@@ -130,12 +135,18 @@ describe('types that come later', () => {
   ])('$type is refused by name', async (raw) => {
     const { registry, folder } = createHarness()
     const config = parseConnection(raw, { root: folder, env: {} })
-    await expect(registry.lease(config, { holder: 'a' })).rejects.toMatchObject({ code: 'NOT_YET', message: expect.stringContaining(raw.type) })
+    await expect(registry.lease(config, { holder: 'a' })).rejects.toMatchObject({
+      code: 'NOT_YET',
+      message: expect.stringContaining(raw.type),
+    })
   })
 
   test.each(['catalogs', 'secrets'])('%s are refused by name', async (name) => {
     const { lease } = createHarness()
-    await expect(lease('a', { [name]: { x: 'y.duckdb' } })).rejects.toMatchObject({ code: 'NOT_YET', message: expect.stringContaining(name) })
+    await expect(lease('a', { [name]: { x: 'y.duckdb' } })).rejects.toMatchObject({
+      code: 'NOT_YET',
+      message: expect.stringContaining(name),
+    })
   })
 })
 
@@ -162,7 +173,9 @@ describe('limits', () => {
   test('a timeout names the holders', async () => {
     const { lease, registry, config } = createHarness()
     await using _held = await lease('sales.orders', { concurrent_tasks: 1 })
-    await expect(registry.lease(config({ concurrent_tasks: 1 }), { holder: 'late', timeoutMs: 20 })).rejects.toMatchObject({
+    await expect(
+      registry.lease(config({ concurrent_tasks: 1 }), { holder: 'late', timeoutMs: 20 }),
+    ).rejects.toMatchObject({
       code: 'LEASE_TIMEOUT',
       message: expect.stringContaining('sales.orders'),
     })
@@ -243,7 +256,9 @@ describe('life cycle', () => {
     const { lease, detach, folder } = createHarness({ graceMs: 30 })
     const holder = await lease('slow')
     const running = holder.rows(LONG_QUERY)
-    const failed = expect(running).rejects.toThrow('shuts down').then(() => holder.release())
+    const failed = expect(running)
+      .rejects.toThrow('shuts down')
+      .then(() => holder.release())
     await detach()
     await failed
     expect(openFiles(folder)).toEqual([])
@@ -287,7 +302,10 @@ describe('life cycle', () => {
     await using fresh = await lease('newcomer')
     await bystanderFails
     expect(await fresh.rows('FROM t ORDER BY x')).toEqual([{ x: 1 }, { x: 2 }])
-    expect(registry.snapshot()).toMatchObject({ opens: 2, databases: [{ state: 'open', leases: [{ holder: 'newcomer' }] }] })
+    expect(registry.snapshot()).toMatchObject({
+      opens: 2,
+      databases: [{ state: 'open', leases: [{ holder: 'newcomer' }] }],
+    })
     await expect(bystander.rows('SELECT 1')).rejects.toSatisfy((error) => classifySqlError(error).retryable)
     await breaker.release()
     await bystander.release()

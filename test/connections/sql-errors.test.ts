@@ -57,7 +57,7 @@ describe('errors of a real DuckDB', () => {
     expect(classifySqlError(await errorOf(one.run(sql)))).toMatchObject({ kind, retryable: false })
   })
 
-  test('a message is one line, with its place and DuckDB\'s suggestion apart', async () => {
+  test("a message is one line, with its place and DuckDB's suggestion apart", async () => {
     expect(classifySqlError(await errorOf(one.run('SELECT\n  a,\n  bb\nFROM t')))).toEqual({
       kind: 'binder',
       retryable: false,
@@ -82,9 +82,17 @@ describe('errors of a real DuckDB', () => {
       return classifySqlError(error)
     }
     const expected = { kind: 'conflict', retryable: true }
-    expect(await conflict("UPDATE t SET b = 'a' WHERE a = 1", "UPDATE t SET b = 'b' WHERE a = 1", 'statement')).toMatchObject(expected)
-    expect(await conflict("INSERT INTO t VALUES (7, 'a')", "INSERT INTO t VALUES (7, 'b')", 'commit')).toMatchObject(expected)
-    const create = await conflict('CREATE OR REPLACE TABLE q AS SELECT 1', 'CREATE OR REPLACE TABLE q AS SELECT 2', 'statement')
+    expect(
+      await conflict("UPDATE t SET b = 'a' WHERE a = 1", "UPDATE t SET b = 'b' WHERE a = 1", 'statement'),
+    ).toMatchObject(expected)
+    expect(await conflict("INSERT INTO t VALUES (7, 'a')", "INSERT INTO t VALUES (7, 'b')", 'commit')).toMatchObject(
+      expected,
+    )
+    const create = await conflict(
+      'CREATE OR REPLACE TABLE q AS SELECT 1',
+      'CREATE OR REPLACE TABLE q AS SELECT 2',
+      'statement',
+    )
     expect(create).toMatchObject(expected)
     expect(create.message).toContain('with "main.q"')
   })
@@ -102,7 +110,11 @@ describe('errors of a real DuckDB', () => {
     const error = await errorOf(connection.run('SELECT list(range) FROM range(10_000_000)'))
     connection.disconnectSync()
     small.closeSync()
-    expect(classifySqlError(error)).toMatchObject({ kind: 'out_of_memory', retryable: false, hint: expect.stringContaining('memory_limit') })
+    expect(classifySqlError(error)).toMatchObject({
+      kind: 'out_of_memory',
+      retryable: false,
+      hint: expect.stringContaining('memory_limit'),
+    })
   })
 
   test('a file that another process holds is a lock, and that passes', () => {
@@ -122,13 +134,17 @@ describe('errors of a real DuckDB', () => {
     const second = await errorOf(connection.run('SELECT 1'))
     connection.disconnectSync()
     broken.closeSync()
-    for (const error of [first, second]) expect(classifySqlError(error)).toMatchObject({ kind: 'fatal', retryable: true })
+    for (const error of [first, second])
+      expect(classifySqlError(error)).toMatchObject({ kind: 'fatal', retryable: true })
   })
 
   test('a closed connection is a lost one', async () => {
     const connection = await instance.connect()
     connection.disconnectSync()
-    expect(classifySqlError(await errorOf(connection.run('SELECT 1')))).toMatchObject({ kind: 'connection', retryable: true })
+    expect(classifySqlError(await errorOf(connection.run('SELECT 1')))).toMatchObject({
+      kind: 'connection',
+      retryable: true,
+    })
   })
 })
 
@@ -152,9 +168,15 @@ describe('other errors', () => {
       message: 'held',
       hint: 'wait',
     })
-    expect(classifySqlError(new MillraceError('AUDIT_FAILED', 'bad rows'))).toMatchObject({ kind: 'other', retryable: false })
+    expect(classifySqlError(new MillraceError('AUDIT_FAILED', 'bad rows'))).toMatchObject({
+      kind: 'other',
+      retryable: false,
+    })
     expect(classifySqlError(new ConnectionLost('gone'))).toMatchObject({ kind: 'connection', retryable: true })
-    expect(classifySqlError(new CommitOutcomeUnknown(new Error('INTERRUPT Error: Interrupted!')))).toMatchObject({ kind: 'interrupt', retryable: true })
+    expect(classifySqlError(new CommitOutcomeUnknown(new Error('INTERRUPT Error: Interrupted!')))).toMatchObject({
+      kind: 'interrupt',
+      retryable: true,
+    })
     expect(classifySqlError('text')).toMatchObject({ kind: 'other', message: 'text' })
   })
 })

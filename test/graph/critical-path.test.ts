@@ -34,7 +34,7 @@ test('it agrees with the definition on any graph', () => {
       ...Array.from({ length: size }, (_, index) =>
         fc.record({
           weight: fc.nat(20),
-          parents: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 4 }),
+          parents: index === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 4 }),
         }),
       ),
     ),

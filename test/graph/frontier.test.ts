@@ -250,7 +250,7 @@ describe('on any graph, with any outcomes', () => {
           ...Array.from({ length: size }, (_, index) =>
             fc.record({
               weight: fc.nat(9),
-              parents: index === 0 ? fc.constant([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 3 }),
+              parents: index === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.nat(index - 1), { maxLength: 3 }),
             }),
           ),
         )

@@ -1,0 +1,127 @@
+/** `state export|import FILE`: what a project's database says is built, for moves and backups. */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { classifySqlError } from '../../connections/sql-errors.ts'
+import { MillraceError, nearest } from '../../errors.ts'
+import { assertStateReadable, ensureState, readStateVersion, STATE_VERSION } from '../../state/schema.ts'
+import { exportState, importState, type ImportedState } from '../../state/transfer.ts'
+import type { CommandContext, Verb } from '../command.ts'
+import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { readGateway, withLease, type Gateway } from '../open-gateway.ts'
+import { readStateFile, writeStateFile } from '../state-file.ts'
+
+export const stateVerb: Verb = {
+  usage: 'export FILE | import FILE',
+  summary: "the project's state (ledger, versions, environments, builds) to or from a file; not the tables themselves",
+  opens: true,
+  args: [2, 2],
+  async run(context) {
+    const [action = '', file = ''] = context.args
+    const run = ACTIONS[action]
+    if (run === undefined) {
+      const near = nearest(action, Object.keys(ACTIONS))
+      throw new MillraceError('USAGE', `state: expected ${this.usage}; got '${action}'`, {
+        hint: near === null ? 'See state --help.' : `Did you mean '${near}'?`,
+      })
+    }
+    return run(context, resolve(file))
+  },
+}
+
+const ACTIONS: Readonly<Record<string, (context: CommandContext, file: string) => Promise<ExitCode>>> = {
+  export: exportTo,
+  import: importFrom,
+}
+
+async function exportTo(context: CommandContext, file: string): Promise<ExitCode> {
+  const gateway = await readGateway(context)
+  const { project } = gateway.config
+  const { connection } = gateway
+  // Opening a file that is not there would make it.
+  if (connection.type === 'duckdb' && (connection.database === null || !existsSync(connection.database))) {
+    throw noState(gateway)
+  }
+  const tables = await inDatabase(context, gateway, async (lease) => {
+    const version = await readStateVersion(lease)
+    if (version === 0) throw noState(gateway)
+    assertStateReadable(version)
+    await ensureState(lease)
+    return exportState(lease, project)
+  })
+  if (Object.values(tables).every((rows) => rows.length === 0)) throw noState(gateway)
+  await writeStateFile(file, { project, exportedAt: new Date().toISOString(), stateVersion: STATE_VERSION, tables })
+  const rows = Object.fromEntries(Object.entries(tables).map(([table, found]) => [table, found.length]))
+  context.output.answer(`Exported the state of project '${project}' to ${file}: ${describe(rows)}`, {
+    project,
+    file,
+    stateVersion: STATE_VERSION,
+    rows,
+  })
+  return EXIT.done
+}
+
+async function importFrom(context: CommandContext, file: string): Promise<ExitCode> {
+  const gateway = await readGateway(context)
+  const { project } = gateway.config
+  const content = await readStateFile(file)
+  if (content.project !== project) {
+    throw new MillraceError('USAGE', `expected a state of project '${project}' in ${file}; it is of '${content.project}'`, {
+      hint: `State belongs to the project's name: set \`project: ${content.project}\` in config.yaml if this is that project.`,
+    })
+  }
+  const imported = await inDatabase(context, gateway, async (lease) => {
+    assertStateReadable(await readStateVersion(lease))
+    await ensureState(lease)
+    return importState(lease, project, content.tables)
+  })
+  for (const line of remarks(imported)) context.output.notice(line)
+  context.output.answer(`Imported the state of project '${project}' from ${file}: ${describe(imported.imported)}`, {
+    project,
+    file,
+    stateVersion: STATE_VERSION,
+    rows: imported.imported,
+    missingTables: imported.missingTables,
+    missingViews: imported.missingViews,
+  })
+  return EXIT.done
+}
+
+/** Errors of the database become the user's. */
+async function inDatabase<T>(
+  context: CommandContext,
+  { connection }: Gateway,
+  work: Parameters<typeof withLease<T>>[2],
+): Promise<T> {
+  try {
+    return await withLease(connection, context, work)
+  } catch (error) {
+    if (error instanceof MillraceError) throw error
+    const { message, hint } = classifySqlError(error)
+    throw new MillraceError('SQL', message, { cause: error, ...(hint === null ? {} : { hint }) })
+  }
+}
+
+/** Names shown of each; the JSON document has all. */
+const SHOWN = 5
+
+function remarks({ missingTables, missingViews }: ImportedState): string[] {
+  const some = (names: readonly string[]): string =>
+    names.slice(0, SHOWN).join(', ') + (names.length > SHOWN ? ` and ${names.length - SHOWN} more` : '')
+  return [
+    ...(missingTables.length === 0
+      ? []
+      : [`not in this database, so they count as not built, and the next build makes them: ${some(missingTables)}`]),
+    ...(missingViews.length === 0 ? [] : [`views the next build makes anew: ${some(missingViews)}`]),
+  ]
+}
+
+function noState({ config, name }: Gateway): MillraceError {
+  return new MillraceError('USAGE', `expected a state of project '${config.project}' behind gateway '${name}'; there is none`, {
+    hint: 'The first `build` makes it; --gateway chooses another database.',
+  })
+}
+
+function describe(rows: Record<string, number>): string {
+  const of = (table: string): number => rows[table] ?? 0
+  return `${of('versions')} versions, ${of('ledger')} recorded intervals, ${of('environments')} environments, ${of('builds')} builds`
+}
