@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process'
 
 export interface TimedCommand {
-  /** From before the process is created until its output is closed. */
+  /** From before the process is created until it has exited, as a shell would see it. */
   wallMs: number
   stdout: string
 }
@@ -11,6 +11,9 @@ export interface CommandOptions {
   cwd: string
   env?: Record<string, string>
 }
+
+/** No command of a peer takes this long; one that does hangs. */
+const timeoutMs = 15 * 60_000
 
 /** Runs a command to its end; throws with the end of its output when it fails. */
 export async function timeCommand(
@@ -23,16 +26,21 @@ export async function timeCommand(
     cwd: options.cwd,
     env: { ...benchEnvironment(), ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
+    timeout: timeoutMs,
   })
   const stdout: Buffer[] = []
   const stderr: Buffer[] = []
   child.stdout.on('data', (chunk: Buffer) => stdout.push(chunk))
   child.stderr.on('data', (chunk: Buffer) => stderr.push(chunk))
-  const { promise, resolve, reject } = withResolvers<number | string>()
-  child.once('error', reject)
-  child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
-  const ended = await promise
-  const wallMs = performance.now() - startedMs
+  let wallMs = 0
+  child.once('exit', () => {
+    wallMs = performance.now() - startedMs
+  })
+  // Not at `exit`: the last of the output may still be in the pipe.
+  const ended = await new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (code, signal) => resolve(code ?? signal ?? 'unknown'))
+  })
   if (ended !== 0) {
     const output = `${Buffer.concat(stdout).toString()}\n${Buffer.concat(stderr).toString()}`.trim()
     throw new Error(`${program} ${args.join(' ')} ended with ${ended}:\n${output.slice(-4000)}`)
@@ -60,14 +68,4 @@ export function summarize(values: readonly number[]): Spread | null {
 function benchEnvironment(): NodeJS.ProcessEnv {
   const foreign = /^(TEMPORAL_|SQLMESH_|DBT_|UV_THREADPOOL_SIZE$|PYTHONPATH$|VIRTUAL_ENV$)/
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !foreign.test(name)))
-}
-
-function withResolvers<Value>() {
-  let resolve: (value: Value) => void = () => undefined
-  let reject: (reason: Error) => void = () => undefined
-  const promise = new Promise<Value>((onValue, onError) => {
-    resolve = onValue
-    reject = onError
-  })
-  return { promise, resolve, reject }
 }

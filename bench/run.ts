@@ -3,6 +3,7 @@
  * npm run bench -- [--sizes 100,500] [--runs 3] [--peers raw,dbt,sqlmesh,millrace,millrace-tsx]
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { loadavg } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
 import { generateWorkload, type Workload } from './generate.ts'
@@ -31,14 +32,14 @@ for (const { prepare } of options.peers) descriptions.push(await prepare())
 // Once around unmeasured: fills the page cache and every compiler's cache.
 await measureSize(10, 1)
 for (const size of options.sizes) {
-  const measurements = await measureSize(size, options.runs)
-  const report = formatReport({ size, runs: options.runs, descriptions, measurements })
+  const { measurements, load } = await measureSize(size, options.runs)
+  const report = formatReport({ size, runs: options.runs, descriptions, measurements, load })
   await writeFile(path.join(workFolder, `results-${size}.json`), `${JSON.stringify(measurements, null, 2)}\n`)
   console.log(report)
 }
 
 /** All peers in turn, `runs` times: what disturbs the machine for a while disturbs everyone. */
-async function measureSize(size: number, runs: number): Promise<Measurements[]> {
+async function measureSize(size: number, runs: number): Promise<{ measurements: Measurements[]; load: number }> {
   const workload = generateWorkload(size)
   const start = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)
   const entries = options.peers.map((peer) => ({
@@ -52,13 +53,15 @@ async function measureSize(size: number, runs: number): Promise<Measurements[]> 
     await peer.write(workload, folder, start)
   }
   const checkTables = createTableCheck(workload)
+  let load = 0
   for (let run = 1; run <= runs; run += 1) {
     for (const { peer, folder, measurements } of entries) {
+      load = Math.max(load, loadavg()[0] ?? 0)
       console.error(`${size} models, run ${run} of ${runs}: ${peer.name}`)
       await measureRun(peer, folder, measurements, checkTables)
     }
   }
-  return entries.map(({ measurements }) => measurements)
+  return { measurements: entries.map(({ measurements }) => measurements), load }
 }
 
 type TableCheck = (peer: Peer, folder: string) => Promise<void>

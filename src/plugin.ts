@@ -25,6 +25,7 @@ export class MillracePlugin extends SimplePlugin {
   readonly #options: MillracePluginOptions
   readonly #configured = new WeakSet<WorkerOptions>()
   #projects: WorkerProjects | null = null
+  #running = 0
 
   constructor(options: MillracePluginOptions) {
     super({ name: 'millrace.MillracePlugin' })
@@ -61,13 +62,16 @@ export class MillracePlugin extends SimplePlugin {
 
   override async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
     const owner = connectionRegistry().attach(`worker ${worker.options.identity}`)
+    this.#running += 1
     warnOfFewThreads()
     try {
       await super.runWorker(worker, next)
     } finally {
       // After the worker has drained; the last owner in the process closes the databases.
       await owner.detach()
-      await this.#projects?.close()
+      this.#running -= 1
+      // Another worker of this plugin may be planning.
+      if (this.#running === 0) await this.#projects?.close()
     }
   }
 

@@ -6,7 +6,13 @@ import type { RelationName } from '../project/model.ts'
 import type { Project } from '../project/project.ts'
 import { displayName } from '../sql/identifiers.ts'
 import { environmentView, physicalRelation } from '../sql/physical.ts'
-import { findOccupants, type EnvironmentModel, type Occupant, type Promotion } from '../state/environments.ts'
+import {
+  findOccupants,
+  readForeignViews,
+  type EnvironmentModel,
+  type Occupant,
+  type Promotion,
+} from '../state/environments.ts'
 import type { MadePlan } from './planner.ts'
 
 export interface PromotionOptions {
@@ -19,7 +25,8 @@ export interface PromotionOptions {
 /**
  * @param session null when there is no database yet.
  * @returns null when the environment would stay as it is.
- * @throws MillraceError NAME_TAKEN (ProjectError for several) for objects that are not ours under names of models.
+ * @throws MillraceError NAME_TAKEN (ProjectError for several) for objects that are not ours under names of models;
+ * those of another project are never renamed.
  */
 export async function planPromotion(
   project: Project,
@@ -47,7 +54,16 @@ export async function planPromotion(
     view !== null && !kept.has(displayName(view)) ? [view] : [],
   )
   const strangers = session === null ? [] : await findStrangers(session, views, [...current.values()])
-  if (strangers.length > 0 && !adopt) throw new ProjectError(strangers.map((stranger) => nameTaken(stranger, project)))
+  // Without a state there are no other projects.
+  const foreign =
+    session === null || made.stateVersion === 0 || strangers.length === 0
+      ? new Map<string, string>()
+      : await readForeignViews(session, project.name)
+  const ownerOf = (stranger: Occupant): string | null => foreign.get(displayName(stranger.relation).toLowerCase()) ?? null
+  const refused = adopt ? strangers.filter((stranger) => ownerOf(stranger) !== null) : strangers
+  if (refused.length > 0) {
+    throw new ProjectError(refused.map((stranger) => nameTaken(stranger, project, ownerOf(stranger))))
+  }
   return {
     project: project.name,
     environment,
@@ -73,17 +89,22 @@ async function findStrangers(
   return occupants.filter(({ relation, type }) => type === 'table' || !ours.has(displayName(relation).toLowerCase()))
 }
 
-function nameTaken({ relation, type }: Occupant, project: Project): MillraceError {
+/** @param owner the other project whose view it is; null for what Millrace did not make. */
+function nameTaken({ relation, type }: Occupant, project: Project, owner: string | null): MillraceError {
   const name = displayName(relation)
   const model = project.models.find(
     (candidate) => displayName(environmentView(candidate.relation, 'prod')) === name.toLowerCase(),
   )
+  const whose = owner === null ? 'that Millrace did not make' : `of project '${owner}'`
   return new MillraceError(
     'NAME_TAKEN',
-    `the database has a ${type} '${name}' that Millrace did not make, where model '${model?.name ?? name}' would stand`,
+    `the database has a ${type} '${name}' ${whose}, where model '${model?.name ?? name}' would stand`,
     {
       ...(model === undefined ? {} : { file: model.file, line: model.line }),
-      hint: `rename it, rename the model, or let \`build --adopt\` rename it to '${relation.name}__before_millrace'`,
+      hint:
+        owner === null
+          ? `rename it, rename the model, or let \`build --adopt\` rename it to '${relation.name}__before_millrace'`
+          : 'rename the model in one of the two projects, or give each a database of its own',
     },
   )
 }

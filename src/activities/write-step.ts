@@ -15,7 +15,7 @@ import {
   timeFilter,
   typedQuery,
 } from '../sql/materialize.ts'
-import { readStep, recordStep, recordUnits, recordWhole, type StepResult } from '../state/ledger.ts'
+import { openStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { seedSelect } from './seed-select.ts'
 import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
@@ -39,9 +39,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   work.say('waiting for a checkpoint')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
-    // Steps that rewrite a whole version are serial: the second to update this row conflicts, and finds the first one's record.
-    if (!timeRange) await tx.run('UPDATE millrace.fences SET steps = steps + 1 WHERE version = $1', [work.step.version])
-    const recorded = await readStep(tx, work.id)
+    const recorded = await openStep(tx, work.id, timeRange ? null : work.step.version)
     if (recorded !== null) return recorded
 
     await runStatements(tx, work, work.definition.model.pre)
@@ -104,22 +102,16 @@ async function runStatements(
   for (const statement of statements) await tx.run(renderStatement(statement, work.definition, options))
 }
 
-async function record(tx: Pick<Lease, 'run' | 'rows'>, work: StepWork, result: StepResult): Promise<void> {
+async function record(tx: Pick<Lease, 'run'>, work: StepWork, result: StepResult): Promise<void> {
   const { id, build, index, step, definition } = work
   const units = { version: step.version, step: id, inputs: step.inputs }
   const interval = toInterval(step.interval)
-  if (definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null) {
-    await recordUnits(tx, units, interval, unitsOf(interval, definition.model.interval_unit))
-  } else await recordWhole(tx, units, interval)
-  await recordStep(tx, {
-    step: id,
-    workflowId: build.workflowId,
-    runId: build.runId,
-    index,
-    model: definition.model.name,
-    version: step.version,
-    result,
-  })
+  const ledger =
+    definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null
+      ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
+      : wholeRecord(units, interval)
+  const { name: model } = definition.model
+  await tx.run(`${ledger};\n${stepRecord({ step: id, ...build, index, model, version: step.version, result })}`)
 }
 
 function toInterval(interval: readonly [number, number] | null): Interval | null {

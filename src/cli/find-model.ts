@@ -22,9 +22,13 @@ export function findModel(project: Project, written: string): Model {
 function unknownModel({ models, externals }: Project, written: string, short: readonly Model[]): MillraceError {
   if (short.length > 1) {
     const names = short.map((model) => model.name).join(', ')
-    return new MillraceError('UNKNOWN_MODEL', `expected the name of one model, got '${written}', which may be ${names}`, {
-      hint: 'Write the whole name.',
-    })
+    return new MillraceError(
+      'UNKNOWN_MODEL',
+      `expected the name of one model, got '${written}', which may be ${names}`,
+      {
+        hint: 'Write the whole name.',
+      },
+    )
   }
   const name = written.toLowerCase()
   if (externals.some((external) => external.name === name)) {

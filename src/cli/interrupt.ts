@@ -18,13 +18,12 @@ export function onInterrupt(first: () => void): Interrupt {
   const happened = new Promise<void>((resolve) => {
     happen = resolve
   })
-  const listener = (): void => {
+  const listener = (signal: NodeJS.Signals): void => {
     const now = performance.now()
     if (now - last < SAME_MS) return
     last = now
     count += 1
-    // Nothing is left half-written: an open transaction is rolled back by whoever opens the file next.
-    if (count > 1) process.kill(process.pid, 'SIGKILL')
+    if (count > 1) leave(signal)
     first()
     happen()
   }
@@ -39,4 +38,15 @@ export function onInterrupt(first: () => void): Interrupt {
       for (const signal of signals) process.off(signal, listener)
     },
   }
+}
+
+/**
+ * Ends this process as the signal would: a shell sees 130 for a Ctrl-C. `process.exit` would wait for the queries.
+ * Nothing is left half-written: an open transaction is rolled back by whoever opens the file next.
+ */
+function leave(signal: NodeJS.Signals): void {
+  process.removeAllListeners(signal)
+  process.kill(process.pid, signal)
+  // Someone else still listens.
+  process.kill(process.pid, 'SIGKILL')
 }

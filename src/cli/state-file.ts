@@ -30,7 +30,11 @@ export async function writeStateFile(path: string, content: StateFile): Promise<
     await rename(temporary, path)
   } catch (error) {
     await rm(temporary, { force: true })
-    throw unusable(`${path} cannot be written: ${messageOf(error)}`, 'Name a file in a folder that can be written to.', error)
+    throw unusable(
+      `${path} cannot be written: ${messageOf(error)}`,
+      'Name a file in a folder that can be written to.',
+      error,
+    )
   }
 }
 

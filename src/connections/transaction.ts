@@ -32,10 +32,8 @@ export async function runTransaction<T>(scope: TransactionScope, body: (tx: Tran
   const leave = await gate?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
-    // Held, not interrupted: it is over at once, and whether it happened must be known.
-    await session.execute({ sql: 'BEGIN', onAbort: 'hold' })
-    const result = await runBody(session, body)
-    await commit(session)
+    const { result, begun } = await runBody(session, body)
+    if (begun) await commit(session)
     return result
   } finally {
     leave?.()
@@ -76,12 +74,21 @@ const COMMIT_ERRORS: ReadonlySet<SqlErrorKind> = new Set<SqlErrorKind>([
   'other',
 ])
 
-async function runBody<T>(session: Session, body: (tx: Transaction) => Promise<T>): Promise<T> {
+async function runBody<T>(
+  session: Session,
+  body: (tx: Transaction) => Promise<T>,
+): Promise<{ result: T; begun: boolean }> {
   const failures: unknown[] = []
   let open = true
+  let begun = false
   const execute = async (sql: string, values: SqlValues | undefined) => {
     if (!open) throw new Error('a statement was run on a transaction that has ended')
     try {
+      if (begun) return await session.execute({ sql, values, onAbort: 'interrupt' })
+      begun = true
+      // Together with the first statement: each call costs a turn through the thread pool.
+      if (values === undefined) return await session.execute({ sql: `BEGIN;\n${sql}`, values, onAbort: 'interrupt' })
+      await session.execute({ sql: 'BEGIN', onAbort: 'hold' })
       return await session.execute({ sql, values, onAbort: 'interrupt' })
     } catch (error) {
       failures.push(error)
@@ -100,11 +107,11 @@ async function runBody<T>(session: Session, body: (tx: Transaction) => Promise<T
     await session.settled()
     if (failures.length > 0) throw failures[0]
     session.signal.throwIfAborted()
-    return result
+    return { result, begun }
   } catch (error) {
     open = false
     await session.settled()
-    await rollback(session)
+    if (begun) await rollback(session)
     throw error
   }
 }

@@ -2,7 +2,7 @@
 import type { Lease } from '../connections/lease.ts'
 import type { EnvironmentEntry } from '../graph/plan.ts'
 import type { RelationName } from '../project/model.ts'
-import { quoteIdentifier, quoteRelation, quoteString } from '../sql/identifiers.ts'
+import { displayName, quoteIdentifier, quoteRelation, quoteString } from '../sql/identifiers.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
 
@@ -70,6 +70,18 @@ export async function findOccupants(session: Session, relations: readonly Relati
     [names],
   )
   return rows.map(({ schema, name, type }) => ({ relation: { catalog: null, schema, name }, type }))
+}
+
+/** Views of the environments of other projects: name in lower case → project. The state must be there. */
+export async function readForeignViews(session: Session, project: string): Promise<Map<string, string>> {
+  const rows = await session.rows<{ project: string; schema: string | null; name: string }>(
+    `SELECT project, view_schema AS schema, view_name AS name FROM millrace.environment_models
+     WHERE project <> $1 AND view_name IS NOT NULL`,
+    [project],
+  )
+  return new Map(
+    rows.map((row) => [displayName({ catalog: null, schema: row.schema ?? 'main', name: row.name }).toLowerCase(), row.project]),
+  )
 }
 
 export interface Promotion {

@@ -3,6 +3,7 @@ import type { Lease } from '../connections/lease.ts'
 import type { Coverage } from '../graph/plan.ts'
 import type { Interval } from '../graph/intervals.ts'
 import type { AuditResult } from '../payloads.ts'
+import { quoteString } from '../sql/identifiers.ts'
 import { toTimestamp } from './timestamps.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
@@ -53,7 +54,25 @@ export async function readUnits(session: Session, version: string, range: Interv
 
 /** The recorded result of a step; null when it never committed. */
 export async function readStep(session: Session, step: string): Promise<StepResult | null> {
-  const [row] = await session.rows<{ result: string }>('SELECT result FROM millrace.steps WHERE step = $1', [step])
+  return toResult(await session.rows<{ result: string }>(selectStep(step)))
+}
+
+/**
+ * Opens a step's transaction: the result when the step is recorded already, else null.
+ * @param fence the version whose fence row is updated first, so that steps of one version are serial: of two at once the
+ * second conflicts. Null for steps that only the ledger's units keep apart.
+ */
+export async function openStep(session: Session, step: string, fence: string | null): Promise<StepResult | null> {
+  const update =
+    fence === null ? '' : `UPDATE millrace.fences SET steps = steps + 1 WHERE version = ${quoteString(fence)};\n`
+  return toResult(await session.rows<{ result: string }>(`${update}${selectStep(step)}`))
+}
+
+function selectStep(step: string): string {
+  return `SELECT result FROM millrace.steps WHERE step = ${quoteString(step)}`
+}
+
+function toResult([row]: readonly { result: string }[]): StepResult | null {
   return row === undefined ? null : (JSON.parse(row.result) as StepResult)
 }
 
@@ -79,17 +98,10 @@ export interface StepRecord {
 }
 
 /** SQL that records a step's result; it belongs into the step's transaction. */
-export async function recordStep(session: Session, record: StepRecord): Promise<void> {
-  const { step, workflowId, runId, index, model, version, result } = record
-  await session.run('INSERT INTO millrace.steps VALUES ($1, $2, $3, $4, $5, $6, $7, now()::TIMESTAMP)', [
-    step,
-    workflowId,
-    runId,
-    index,
-    model,
-    version,
-    JSON.stringify(result),
-  ])
+export function stepRecord({ step, workflowId, runId, index, model, version, result }: StepRecord): string {
+  const texts = [step, workflowId, runId].map(quoteString).join(', ')
+  const rest = [model, version, JSON.stringify(result)].map(quoteString).join(', ')
+  return `INSERT INTO millrace.steps VALUES (${texts}, ${index}, ${rest}, now()::TIMESTAMP)`
 }
 
 export interface UnitRecord {
@@ -98,35 +110,31 @@ export interface UnitRecord {
   inputs: string
 }
 
-/** Replaces what is recorded in `range` by its `units`. A unit that another attempt records at the same time fails the commit. */
-export async function recordUnits(
-  session: Session,
-  record: UnitRecord,
+/**
+ * SQL that replaces what is recorded in `range` by its `units`.
+ * A unit that another attempt records at the same time fails the commit.
+ */
+export function unitRecords(
+  { version, step, inputs }: UnitRecord,
   range: Interval,
   units: readonly Interval[],
-): Promise<void> {
-  const { version, step, inputs } = record
-  await session.run(
-    'DELETE FROM millrace.ledger WHERE version = $1 AND unit_start >= $2::TIMESTAMP AND unit_start < $3::TIMESTAMP',
-    [version, toTimestamp(range.start), toTimestamp(range.end)],
-  )
-  await session.run(
-    `INSERT INTO millrace.ledger SELECT $1, make_timestamp_ms(row[1]), make_timestamp_ms(row[2]), $2, $3
-     FROM (SELECT unnest(from_json($4, '[["BIGINT"]]')) AS row)`,
-    [version, step, inputs, JSON.stringify(units.map(({ start, end }) => [start, end]))],
-  )
+): string {
+  const rows = quoteString(JSON.stringify(units.map(({ start, end }) => [start, end])))
+  return `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)}
+      AND unit_start >= ${timestamp(range.start)} AND unit_start < ${timestamp(range.end)};
+    INSERT INTO millrace.ledger
+    SELECT ${quoteString(version)}, make_timestamp_ms(row[1]), make_timestamp_ms(row[2]), ${quoteString(step)}, ${quoteString(inputs)}
+    FROM (SELECT unnest(from_json(${rows}, '[["BIGINT"]]')) AS row)`
 }
 
-/** Replaces all that is recorded of a version by one row. */
-export async function recordWhole(session: Session, record: UnitRecord, interval: Interval | null): Promise<void> {
-  const { version, step, inputs } = record
+/** SQL that replaces all that is recorded of a version by one row. */
+export function wholeRecord({ version, step, inputs }: UnitRecord, interval: Interval | null): string {
   const { start, end } = interval ?? { start: 0, end: 0 }
-  await session.run('DELETE FROM millrace.ledger WHERE version = $1', [version])
-  await session.run('INSERT INTO millrace.ledger VALUES ($1, $2::TIMESTAMP, $3::TIMESTAMP, $4, $5)', [
-    version,
-    toTimestamp(start),
-    toTimestamp(end),
-    step,
-    inputs,
-  ])
+  const texts = [step, inputs].map(quoteString).join(', ')
+  return `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)};
+    INSERT INTO millrace.ledger VALUES (${quoteString(version)}, ${timestamp(start)}, ${timestamp(end)}, ${texts})`
+}
+
+function timestamp(ms: number): string {
+  return `TIMESTAMP ${quoteString(toTimestamp(ms))}`
 }

@@ -37,7 +37,9 @@ export async function exportState(lease: Lease, project: string): Promise<StateT
   return lease.transaction(async (tx) => {
     const tables: StateTables = {}
     for (const [table, condition] of Object.entries(OWN_ROWS)) {
-      tables[table] = await tx.rows<BulkRow>(`SELECT * FROM millrace.${table} WHERE ${condition} ORDER BY ALL`, [project])
+      tables[table] = await tx.rows<BulkRow>(`SELECT * FROM millrace.${table} WHERE ${condition} ORDER BY ALL`, [
+        project,
+      ])
     }
     return tables
   })
@@ -175,7 +177,12 @@ async function insertRows(tx: Transaction, { table, columns, rows }: TableRows):
   // Two projects of one definition share it.
   const conflict = table === 'definitions' ? 'ON CONFLICT DO NOTHING' : ''
   for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
-    const insert = bulkInsert(`millrace.${quoteIdentifier(table)}`, columns, rows.slice(from, from + CHUNK_ROWS), conflict)
+    const insert = bulkInsert(
+      `millrace.${quoteIdentifier(table)}`,
+      columns,
+      rows.slice(from, from + CHUNK_ROWS),
+      conflict,
+    )
     try {
       await tx.run(insert.sql, insert.values)
     } catch (error) {

@@ -7,7 +7,7 @@ export interface WatchedServer {
   pid: number
   /** Settles when the server has ended, for whatever reason; never rejects. */
   ended: Promise<void>
-  /** Ends the server (SIGTERM, after 3 s SIGKILL) and waits for it. Calling it again waits too. */
+  /** Ends the server (SIGKILL: its data file bears it) and waits for it. Calling it again waits too. */
   stop(): Promise<void>
 }
 
@@ -116,9 +116,9 @@ function stop() {
   } catch (error) {
     console.error(error)
   }
-  // The limit is for the Web UI, which waits for browsers; what is in the data file is safe either way.
-  server.kill('SIGTERM')
-  setTimeout(() => server.kill('SIGKILL'), 3000)
+  // What was acknowledged is in the data file, which a killed process cannot spoil. Asked politely, the server takes
+  // more than a second, at the end of every command.
+  server.kill('SIGKILL')
 }
 
 server.on('error', (error) => {

@@ -21,7 +21,7 @@ test('500 replacements of 1 MB tables, 16 at once and readers beside them, stay 
   let next = 0
   let largest = 0
   let reads = 0
-  let done = false
+  const writing = new AbortController()
   const writer = async () => {
     while (next < 500) {
       const n = next++
@@ -42,7 +42,7 @@ test('500 replacements of 1 MB tables, 16 at once and readers beside them, stay 
   }
   const reader = async () => {
     await using one = await lease('reader', raw)
-    while (!done) {
+    while (!writing.signal.aborted) {
       const [row] = await one.rows<{ n: number }>(`SELECT count(*) AS n FROM t${reads % 20}`)
       expect(row?.n).toBe(125_000)
       reads++
@@ -50,7 +50,7 @@ test('500 replacements of 1 MB tables, 16 at once and readers beside them, stay 
   }
   const readers = [reader(), reader()]
   await Promise.all(Array.from({ length: 16 }, writer))
-  done = true
+  writing.abort()
   await Promise.all(readers)
   expect(reads).toBeGreaterThan(10)
   expect(largest / MB).toBeLessThan((5 * live) / MB)

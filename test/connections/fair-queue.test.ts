@@ -23,15 +23,14 @@ test('a newcomer does not overtake a waiter that was just granted a slot', async
   const queue = createFairQueue(1, 'db')
   const first = await queue.acquire({ holder: 'first', timeoutMs: 1000 })
   const order: string[] = []
-  const second = queue.acquire({ holder: 'second', timeoutMs: 1000 }).then((slot) => {
-    order.push('second')
+  const pass = async (holder: string) => {
+    const slot = await queue.acquire({ holder, timeoutMs: 1000 })
+    order.push(holder)
     slot.release()
-  })
+  }
+  const second = pass('second')
   first.release()
-  const third = queue.acquire({ holder: 'third', timeoutMs: 1000 }).then((slot) => {
-    order.push('third')
-    slot.release()
-  })
+  const third = pass('third')
   await Promise.all([second, third])
   expect(order).toEqual(['second', 'third'])
 })

@@ -20,7 +20,7 @@ async function holdFile(file: string): Promise<ChildProcess> {
   const script = fileURLToPath(new URL('./processes/hold-file.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import', 'tsx', script, file], { stdio: ['pipe', 'pipe', 'inherit'] })
   children.push(child)
-  const [data] = (await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])) as [unknown]
+  const [data] = (await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])) as [unknown]
   expect(String(data)).toBe('holding\n')
   return child
 }

@@ -14,9 +14,9 @@ import {
 export interface Harness {
   folder: string
   registry: ConnectionRegistry
-  config(raw?: Record<string, unknown>): ConnectionConfig
-  lease(holder?: string, raw?: Record<string, unknown>): Promise<Lease>
-  detach(): Promise<void>
+  config: (raw?: Record<string, unknown>) => ConnectionConfig
+  lease: (holder?: string, raw?: Record<string, unknown>) => Promise<Lease>
+  detach: () => Promise<void>
 }
 
 const cleanups: (() => Promise<void>)[] = []

@@ -25,15 +25,24 @@ export interface BuiltProject {
   stop(): Promise<void>
 }
 
-/** The worker serves `roots` as well; it stops with the test. */
+export interface OpenOptions {
+  /** File of its database, in its folder. Default `w.duckdb`. */
+  database?: string
+  /** Other projects of the same worker. */
+  roots?: string[]
+  /** `connector_config` as in the project's config. */
+  settings?: Record<string, string>
+}
+
+/** The worker stops with the test. */
 export async function openProject(
   server: TestServer,
   root: string,
-  { database = 'w.duckdb', roots = [] }: { database?: string; roots?: string[] } = {},
+  { database = 'w.duckdb', roots = [], settings = {} }: OpenOptions = {},
 ): Promise<BuiltProject> {
   const worker = await server.startWorker([root, ...roots])
   onTestFinished(() => worker.stop())
-  const config = parseConnection({ type: 'duckdb', database: join(root, database) }, { root, env: {} })
+  const config = parseConnection({ type: 'duckdb', database: join(root, database), connector_config: settings }, { root, env: {} })
   const { client } = server
   const lease = (holder = 'test'): Promise<Lease> => connectionRegistry().lease(config, { holder })
 

@@ -29,15 +29,25 @@ export function startCli(args: readonly string[], env: Record<string, string> = 
   return start('client.ts', args, env)
 }
 
+/** As people type it, `npx tsx client.ts …`: npm, a shell and tsx stand between the process this returns and the command. */
+export function startCliThroughNpx(args: readonly string[], env: Record<string, string> = {}): RunningCli {
+  return run('npx', ['--no-install', 'tsx', `${ROOT}client.ts`, ...args], env)
+}
+
 export function startWorker(args: readonly string[], env: Record<string, string> = {}): RunningCli {
   return start('worker.ts', args, env)
 }
 
-/** The process is in a group of its own and killed with it after the test. */
 function start(script: string, args: readonly string[], env: Record<string, string>): RunningCli {
-  const child = spawn(process.execPath, ['--import', 'tsx', `${ROOT}${script}`, ...args], {
+  return run(process.execPath, ['--import', 'tsx', `${ROOT}${script}`, ...args], { UV_THREADPOOL_SIZE: '64', ...env })
+}
+
+/** The process is in a group of its own and killed with it after the test. */
+function run(program: string, args: readonly string[], env: Record<string, string>): RunningCli {
+  const { UV_THREADPOOL_SIZE: _, ...inherited } = process.env
+  const child = spawn(program, args, {
     cwd: ROOT,
-    env: { ...process.env, UV_THREADPOOL_SIZE: '64', TEMPORAL_ADDRESS: '', ...env },
+    env: { ...inherited, TEMPORAL_ADDRESS: '', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -55,7 +65,8 @@ function start(script: string, args: readonly string[], env: Record<string, stri
     ...output,
   }))
   onTestFinished(async () => {
-    if (child.exitCode === null && child.signalCode === null && child.pid !== undefined) process.kill(-child.pid, 'SIGKILL')
+    // The group may outlive its first process.
+    if (child.pid !== undefined) killGroup(child.pid)
     await ended
   })
   return {
@@ -78,5 +89,13 @@ function start(script: string, args: readonly string[], env: Record<string, stri
           if (!matches()) reject(new Error(`ended without '${String(text)}':\n${output.stdout}${output.stderr}`))
         })
       }),
+  }
+}
+
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
 }

@@ -25,13 +25,18 @@ export const TASK_QUEUE = 'millrace-test'
 
 let bundle: Promise<{ code: string }> | null = null
 
+/** Made once per test file. */
+export function workflowBundle(): Promise<{ code: string }> {
+  return (bundle ??= bundleWorkflowCode({ workflowsPath }))
+}
+
 /** One server per test file is enough: call it in `beforeAll`, close it in `afterAll`. */
 export async function startTestServer(): Promise<TestServer> {
   const root = await mkdtemp(join(tmpdir(), 'millrace-server-'))
   const server = await startEmbeddedServer({ projectRoot: root, onProgress: () => {} })
   const connection = await Connection.connect({ address: server.address })
   const native = await NativeConnection.connect({ address: server.address })
-  bundle ??= bundleWorkflowCode({ workflowsPath })
+  const bundling = workflowBundle()
   return {
     server,
     client: new Client({ connection }),
@@ -39,7 +44,7 @@ export async function startTestServer(): Promise<TestServer> {
       const worker = await Worker.create({
         connection: native,
         taskQueue: TASK_QUEUE,
-        workflowBundle: await (bundle ?? Promise.reject(new Error('no bundle'))),
+        workflowBundle: await bundling,
         shutdownGraceTime: 0,
         plugins: [new MillracePlugin({ projects })],
         ...options,

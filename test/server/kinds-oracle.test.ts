@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
+import { runCli } from '../helpers/cli.ts'
 import { builtModels, openProject, type BuiltProject } from '../helpers/built-project.ts'
+import { query } from '../helpers/project.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
 
 interface Day {
@@ -27,10 +29,7 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 test('every kind holds the rows, types and intervals that SQLMesh leaves, on each of three days', async () => {
-  const root = await mkdtemp(join(tmpdir(), 'millrace-kinds-'))
-  onTestFinished(() => rm(root, { recursive: true, force: true }))
-  await cp(ORACLE, root, { recursive: true })
-  const days = JSON.parse(await readFile(join(ORACLE, 'expected.json'), 'utf8')) as Day[]
+  const { root, days } = await copyOracle()
   const project = await openProject(server, root, { database: 'kinds.db' })
   expect(days).toHaveLength(3)
 
@@ -51,6 +50,35 @@ test('every kind holds the rows, types and intervals that SQLMesh leaves, on eac
   expect(nothing).toMatchObject({ status: 'succeeded', promoted: false })
   expect(builtModels(nothing)).toEqual([])
 })
+
+test('the command builds it too, and accepts the state_connection with a notice', async () => {
+  const { root, days } = await copyOracle()
+  const [first] = days
+  for (const sql of first?.source_sql ?? []) await query(join(root, 'kinds.db'), sql)
+
+  const args = ['build', root, '--execution-time', '2024-01-04', '--exclude', EXCLUDE, '--json']
+  const { code, stdout, stderr } = await runCli(args)
+
+  expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('state_connection') })
+  // The embedded model has no table, so nothing is built for it; it is new all the same.
+  expect(JSON.parse(stdout)).toMatchObject({
+    project: root.split('/').at(-1),
+    status: 'succeeded',
+    promoted: true,
+    counts: { success: MODELS.length + 1, error: 0, skipped: 0 },
+  })
+  const full = await query(join(root, 'kinds.db'), 'SELECT * FROM k.full ORDER BY ALL')
+  expect(full.map((row) => Object.values(row).map((value) => (value === null ? null : String(value))))).toEqual(
+    first?.expected['full']?.rows,
+  )
+})
+
+async function copyOracle(): Promise<{ root: string; days: Day[] }> {
+  const root = await mkdtemp(join(tmpdir(), 'millrace-kinds-'))
+  onTestFinished(() => rm(root, { recursive: true, force: true }))
+  await cp(ORACLE, root, { recursive: true })
+  return { root, days: JSON.parse(await readFile(join(ORACLE, 'expected.json'), 'utf8')) as Day[] }
+}
 
 /** A model's columns and rows as the oracle writes them. */
 async function contents(project: BuiltProject, name: string): Promise<Day['expected'][string]> {

@@ -46,7 +46,8 @@ A Millrace project: each file in \`models/\` is one query with a header that say
 - \`audits/not_negative.sql\`: an audit of the project's own, called in the headers
 
 In this folder, \`millrace graph\` shows what reads what, \`millrace build\` builds it into \`warehouse.duckdb\`, and a second
-\`millrace build\` finds nothing to do. \`millrace doctor\` says what is missing on this machine.
+\`millrace build\` finds nothing to do. \`millrace doctor\` says what is missing on this machine. In a checkout of Millrace
+the same verbs are \`npx tsx client.ts build FOLDER\` and so on.
 `
 }
 

@@ -8,6 +8,7 @@ import { projectHash } from '../../project/project-hash.ts'
 import { toBuildInput } from '../build-input.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
+import { followUp } from '../follow-up.ts'
 import { follow } from '../follow.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { endWithLaunchers } from '../lifetime.ts'
@@ -106,7 +107,7 @@ async function followBuild(session: TemporalSession, context: CommandContext, ha
     const outcome = await Promise.race([ended, embedded ? new Promise<never>(() => {}) : interrupt.happened.then(() => 'detached' as const), workerFailure(session)])
     await following.stop()
     if (outcome === 'detached') {
-      output.say(`The build '${handle.workflowId}' goes on. Follow it with \`watch\`, stop it with \`cancel\`.`)
+      output.say(`The build '${handle.workflowId}' goes on. ${howToGoOn(context)}`)
       return EXIT.interrupted
     }
     return await printOutcome(session, context, { handle, error: outcome?.error ?? null, interrupted: interrupt.count > 0 })
@@ -164,9 +165,14 @@ function cannotDetach(): MillraceError {
   })
 }
 
-function detached({ output }: CommandContext, handle: WorkflowHandle): ExitCode {
-  output.answer(`Started '${handle.workflowId}'. Follow it with \`watch\`, stop it with \`cancel\`.`, { workflowId: handle.workflowId })
+function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {
+  const { workflowId } = handle
+  context.output.answer(`Started '${workflowId}'. ${howToGoOn(context)}`, { workflowId })
   return EXIT.done
+}
+
+function howToGoOn(context: CommandContext): string {
+  return `Follow it: ${followUp(context, 'watch')}\nStop it:   ${followUp(context, 'cancel')}`
 }
 
 async function keep({ server }: TemporalSession, { output }: CommandContext): Promise<void> {

@@ -1,8 +1,9 @@
 /** `cancel`: stops a build; running queries are interrupted and rolled back. */
-import { WorkflowNotFoundError } from '@temporalio/client'
+import { WorkflowFailedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
 import { MillraceError } from '../../errors.ts'
 import type { Verb } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
+import { isCanceled } from '../remote-error.ts'
 import { openTemporal } from '../temporal-session.ts'
 
 export const cancelVerb: Verb = {
@@ -27,12 +28,23 @@ export const cancelVerb: Verb = {
         throw new MillraceError('USAGE', `expected a running build '${workflowId}'; ${status === null ? 'there is none' : `it is ${status.toLowerCase()}`}`)
       }
       await handle.cancel()
-      await handle.result().catch(() => {})
-      const ended = await handle.describe()
-      output.answer(`${workflowId}: ${ended.status.name.toLowerCase()}`, { workflowId, status: ended.status.name.toLowerCase() })
+      const ending = await endingOf(handle)
+      output.answer(`${workflowId}: ${ending}`, { workflowId, status: ending })
       return EXIT.done
     } finally {
       await session.close()
     }
   },
+}
+
+/** From the result alone: a server that lives in the build's own command is gone a moment later. */
+async function endingOf(handle: WorkflowHandle): Promise<'completed' | 'canceled' | 'failed'> {
+  try {
+    await handle.result()
+    return 'completed'
+  } catch (error) {
+    if (isCanceled(error)) return 'canceled'
+    if (error instanceof WorkflowFailedError) return 'failed'
+    throw error
+  }
 }

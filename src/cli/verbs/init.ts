@@ -1,7 +1,7 @@
 /** `init [DIR]`: a new project that builds at once. Never overwrites. */
 import { lstatSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { basename, dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, resolve } from 'node:path'
 import { MillraceError } from '../../errors.ts'
 import type { Verb } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
@@ -12,13 +12,13 @@ export const initVerb: Verb = {
   summary: 'a new project that builds at once; never overwrites',
   opens: false,
   args: [0, 1],
-  async run({ root, args, output }) {
+  async run({ root, args, options, output }) {
     const folder = args[0] === undefined ? root : resolve(args[0])
     const project = basename(folder) || 'warehouse'
     const files = newProjectFiles(project)
     assertNothingThere(folder, [...files.keys()])
     await writeAll(folder, files)
-    const shown = relative(process.cwd(), folder) || '.'
+    const shown = args[0] ?? options.project ?? '.'
     const list = [...files.keys()].map((file) => `  ${file}`).join('\n')
     const argument = shown === '.' ? '' : ` ${shown}`
     output.answer(

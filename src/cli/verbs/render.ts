@@ -7,14 +7,14 @@ import { resolveSeedPath } from '../../project/seeds.ts'
 import { quoteRelation } from '../../sql/identifiers.ts'
 import { tokenize } from '../../sql/lexer.ts'
 import { typedQuery } from '../../sql/materialize.ts'
-import { seedQuery } from '../../sql/seed.ts'
+import { seedColumnsQuery, seedQuery, type SeedColumn } from '../../sql/seed.ts'
 import type { CliOptions } from '../options.ts'
 import type { Verb } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { externalDefinition } from '../external-definition.ts'
 import { findModel } from '../find-model.ts'
 import { loadForVerb, type LoadedProject } from '../load-for-verb.ts'
-import { findSeedColumns } from '../seed-columns.ts'
+import { withScratchDatabase } from '../scratch-database.ts'
 
 export interface RenderDocument {
   model: string
@@ -52,9 +52,13 @@ function parseTimes({ start, end, executionTime }: CliOptions, nowMs: number): T
   const to = end === null ? today : parseTime(end, 'end', executionMs)
   const interval = [from ?? to - DAY_MS, to] as const
   if (interval[0] < interval[1]) return { interval, executionMs }
-  throw new MillraceError('USAGE', `expected --start before --end; got ${toIso(interval[0])} and ${toIso(interval[1])}`, {
-    hint: end === null ? 'Without --end, the interval ends with the day before --execution-time.' : 'Swap them.',
-  })
+  throw new MillraceError(
+    'USAGE',
+    `expected --start before --end; got ${toIso(interval[0])} and ${toIso(interval[1])}`,
+    {
+      hint: end === null ? 'Without --end, the interval ends with the day before --execution-time.' : 'Swap them.',
+    },
+  )
 }
 
 async function renderModel({ project, parser }: LoadedProject, model: Model, times: Times): Promise<RenderDocument> {
@@ -62,8 +66,7 @@ async function renderModel({ project, parser }: LoadedProject, model: Model, tim
   const thisModel = quoteRelation(model.relation)
   const options: RenderOptions = { ...times, runtimeStage: 'evaluating', thisModel, root: project.root, parser }
   const statements = (texts: Model['pre']): string[] => texts.map((text) => renderStatement(text, definition, options))
-  const query =
-    model.kind.name === 'SEED' ? await seedSql(model, project.root) : await renderQuery(definition, options)
+  const query = model.kind.name === 'SEED' ? await seedSql(model, project.root) : await renderQuery(definition, options)
   return {
     model: model.name,
     // An embedded model becomes a part of its readers' queries; all others are cast to the columns they declare.
@@ -74,11 +77,15 @@ async function renderModel({ project, parser }: LoadedProject, model: Model, tim
   }
 }
 
+/** Where no columns are declared, the file is read for their types, as a build does it. */
 async function seedSql(model: Model, root: string): Promise<string> {
   const path = await resolveSeedPath(model.kind.path ?? '', model, root)
   const { csv_settings: settings } = model.kind
-  const declared = model.columns === null ? null : Object.entries(model.columns).map(([name, type]) => ({ name, type }))
-  return seedQuery(path, settings, declared ?? (await findSeedColumns(path, settings)))
+  const columns =
+    model.columns === null
+      ? await withScratchDatabase((lease) => lease.rows<SeedColumn>(seedColumnsQuery(path, settings)))
+      : Object.entries(model.columns).map(([name, type]) => ({ name, type }))
+  return seedQuery(path, settings, columns)
 }
 
 function toText({ pre, query, post }: RenderDocument): string {

@@ -1,6 +1,7 @@
 /** `state export|import FILE`: what a project's database says is built, for moves and backups. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import type { Lease } from '../../connections/lease.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { MillraceError, nearest } from '../../errors.ts'
 import { assertStateReadable, ensureState, readStateVersion, STATE_VERSION } from '../../state/schema.ts'
@@ -10,8 +11,10 @@ import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { readGateway, withLease, type Gateway } from '../open-gateway.ts'
 import { readStateFile, writeStateFile } from '../state-file.ts'
 
+const USAGE = 'export FILE | import FILE'
+
 export const stateVerb: Verb = {
-  usage: 'export FILE | import FILE',
+  usage: USAGE,
   summary: "the project's state (ledger, versions, environments, builds) to or from a file; not the tables themselves",
   opens: true,
   args: [2, 2],
@@ -20,7 +23,7 @@ export const stateVerb: Verb = {
     const run = ACTIONS[action]
     if (run === undefined) {
       const near = nearest(action, Object.keys(ACTIONS))
-      throw new MillraceError('USAGE', `state: expected ${this.usage}; got '${action}'`, {
+      throw new MillraceError('USAGE', `state: expected ${USAGE}; got '${action}'`, {
         hint: near === null ? 'See state --help.' : `Did you mean '${near}'?`,
       })
     }
@@ -65,9 +68,13 @@ async function importFrom(context: CommandContext, file: string): Promise<ExitCo
   const { project } = gateway.config
   const content = await readStateFile(file)
   if (content.project !== project) {
-    throw new MillraceError('USAGE', `expected a state of project '${project}' in ${file}; it is of '${content.project}'`, {
-      hint: `State belongs to the project's name: set \`project: ${content.project}\` in config.yaml if this is that project.`,
-    })
+    throw new MillraceError(
+      'USAGE',
+      `expected a state of project '${project}' in ${file}; it is of '${content.project}'`,
+      {
+        hint: `State belongs to the project's name: set \`project: ${content.project}\` in config.yaml if this is that project.`,
+      },
+    )
   }
   const imported = await inDatabase(context, gateway, async (lease) => {
     assertStateReadable(await readStateVersion(lease))
@@ -90,7 +97,7 @@ async function importFrom(context: CommandContext, file: string): Promise<ExitCo
 async function inDatabase<T>(
   context: CommandContext,
   { connection }: Gateway,
-  work: Parameters<typeof withLease<T>>[2],
+  work: (lease: Lease) => Promise<T>,
 ): Promise<T> {
   try {
     return await withLease(connection, context, work)
@@ -116,12 +123,16 @@ function remarks({ missingTables, missingViews }: ImportedState): string[] {
 }
 
 function noState({ config, name }: Gateway): MillraceError {
-  return new MillraceError('USAGE', `expected a state of project '${config.project}' behind gateway '${name}'; there is none`, {
-    hint: 'The first `build` makes it; --gateway chooses another database.',
-  })
+  return new MillraceError(
+    'USAGE',
+    `expected a state of project '${config.project}' behind gateway '${name}'; there is none`,
+    {
+      hint: 'The first `build` makes it; --gateway chooses another database.',
+    },
+  )
 }
 
 function describe(rows: Record<string, number>): string {
   const of = (table: string): number => rows[table] ?? 0
-  return `${of('versions')} versions, ${of('ledger')} recorded intervals, ${of('environments')} environments, ${of('builds')} builds`
+  return `versions: ${of('versions')}, recorded intervals: ${of('ledger')}, environments: ${of('environments')}, builds: ${of('builds')}`
 }

@@ -1,0 +1,97 @@
+/** `doctor`: looks at everything a build needs, for real, and says what to do. Changes nothing, tells no secret. */
+import { loadConfig, type ProjectConfig } from '../../project/config.ts'
+import { failed, ok, type Check } from '../doctor/check.ts'
+import { checkCredentials } from '../doctor/credentials.ts'
+import { checkDatabase, checkExtensions } from '../doctor/database.ts'
+import { checkTemporal } from '../doctor/temporal.ts'
+import { checkThreads, checkVersions } from '../doctor/versions.ts'
+import type { CommandContext, Verb } from '../command.ts'
+import { EXIT } from '../exit-codes.ts'
+import { loadForVerb } from '../load-for-verb.ts'
+import { chooseGateway } from '../open-gateway.ts'
+
+export const doctorVerb: Verb = {
+  usage: '[--gateway NAME] [--address HOST:PORT]',
+  summary: 'checks config, versions, credentials, database, Temporal, threads and extensions; says what to do',
+  opens: true,
+  args: [0, 0],
+  async run(context) {
+    const { checks, secrets } = await runChecks(context)
+    const shown = checks.map((check) => withoutSecrets(check, secrets))
+    context.output.answer(shown.map(toLine).join('\n'), { checks: shown })
+    return shown.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.done
+  },
+}
+
+interface Findings {
+  checks: Check[]
+  secrets: string[]
+}
+
+async function runChecks(context: CommandContext): Promise<Findings> {
+  const checks = [...(await checkVersions()), checkThreads(context.env['UV_THREADPOOL_SIZE'])]
+  const secrets: string[] = []
+  const config = await checkConfig(context, checks)
+  if (config !== null) {
+    checks.push(await checkProject(context))
+    await checkGateway(context, config, { checks, secrets })
+  }
+  checks.push(await checkTemporal(context))
+  return { checks, secrets }
+}
+
+async function checkConfig({ root, env }: CommandContext, checks: Check[]): Promise<ProjectConfig | null> {
+  try {
+    const config = await loadConfig(root, env)
+    checks.push(ok('config', `project '${config.project}', read from ${config.files.join(', ')}`))
+    return config
+  } catch (error) {
+    checks.push(failed('config', error, 'Correct the configuration; `init` makes an example.'))
+    return null
+  }
+}
+
+async function checkProject(context: CommandContext): Promise<Check> {
+  try {
+    await using loaded = await loadForVerb(context)
+    const { models, audits } = loaded.project
+    const disabled = models.filter((model) => !model.enabled).length
+    const more = disabled === 0 ? '' : ` (disabled: ${disabled})`
+    return ok('project', `models: ${models.length}${more}, audits of its own: ${audits.size}`)
+  } catch (error) {
+    return failed('project', error, 'Correct the files; `models` lists all problems.')
+  }
+}
+
+async function checkGateway(context: CommandContext, config: ProjectConfig, found: Findings): Promise<void> {
+  const { root, options } = context
+  try {
+    const gateway = chooseGateway(config, root, options.gateway)
+    const credentials = checkCredentials(config.gateways[gateway.name]?.connection, gateway.name, {
+      root,
+      env: config.env,
+    })
+    found.secrets.push(...credentials.secrets)
+    found.checks.push(...(credentials.checks.length === 0 ? [ok('credentials', 'none needed')] : credentials.checks))
+    found.checks.push(await checkExtensions(gateway.connection), ...(await checkDatabase(gateway.connection)))
+  } catch (error) {
+    found.checks.push(failed('connection', error, "Correct the gateway's connection in config.yaml."))
+  }
+}
+
+/** Shorter texts are words, not secrets. */
+const SHORTEST_SECRET = 4
+
+/** Belt and braces: no check tells one, but a message of a database or a driver might. */
+function withoutSecrets(check: Check, secrets: readonly string[]): Check {
+  const clean = (text: string): string =>
+    secrets
+      .filter((secret) => secret.length >= SHORTEST_SECRET)
+      .reduce((shown, secret) => shown.replaceAll(secret, '…'), text.replaceAll(/\s*\n\s*/g, ' '))
+      .replaceAll(/((?:token|password|passwd|secret)=)[^\s&;,']+/gi, '$1…')
+  return { ...check, message: clean(check.message), hint: check.hint === null ? null : clean(check.hint) }
+}
+
+function toLine({ status, name, message, hint }: Check): string {
+  return `${status.padEnd(4)} ${name}: ${message}${hint === null ? '' : ` → ${hint}`}`
+}

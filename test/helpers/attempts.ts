@@ -1,0 +1,87 @@
+/** A planned project whose steps a test builds itself, activity by activity, as often and as much at once as it likes. */
+import { MockActivityEnvironment } from '@temporalio/testing'
+import { join } from 'node:path'
+import { onTestFinished } from 'vitest'
+import { buildModel } from '../../src/activities/build-model.ts'
+import { planProject } from '../../src/activities/plan-project.ts'
+import { WorkerProjects } from '../../src/activities/worker-projects.ts'
+import { parseConnection } from '../../src/connections/config.ts'
+import type { Lease } from '../../src/connections/lease.ts'
+import { createConnectionRegistry } from '../../src/connections/registry.ts'
+import type { BuildPlan, BuildStep, StepInput, StepOutcome } from '../../src/payloads.ts'
+import { createProject } from './project.ts'
+
+export interface Attempt {
+  /** As Temporal does. */
+  cancel(): void
+  outcome: Promise<StepOutcome>
+}
+
+export interface PlannedProject {
+  root: string
+  plan: BuildPlan
+  /** The first step of a model. */
+  step(model: string): BuildStep
+  /** Starts the activity that builds it. */
+  attempt(step: BuildStep, options?: AttemptOptions): Attempt
+  lease(): Promise<Lease>
+  rows<T = Record<string, unknown>>(sql: string): Promise<T[]>
+}
+
+export interface AttemptOptions {
+  /** Attempts of one step share it: the run of the build. */
+  runId?: string
+  /** Of the activity, by Temporal's count. */
+  number?: number
+}
+
+const RUN = 'run-1'
+
+/** Plans the project up to `now`; nothing is built. */
+export async function planForAttempts(files: Record<string, string>, now: string): Promise<PlannedProject> {
+  const root = await createProject(files)
+  const registry = createConnectionRegistry()
+  const owner = registry.attach('test')
+  const projects = new WorkerProjects([root], { env: {}, registry })
+  onTestFinished(async () => {
+    await owner.detach()
+    await projects.close()
+  })
+  const executionMs = Date.parse(now)
+  const request = { build: { workflowId: 'build', runId: RUN }, executionMs }
+  const plan = await new MockActivityEnvironment().run(() => planProject(projects, request))
+  const config = parseConnection({ type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
+  const lease = (): Promise<Lease> => registry.lease(config, { holder: 'test' })
+
+  return {
+    root,
+    plan,
+    lease,
+    step(model) {
+      const found = plan.steps.find((step) => step.model === model)
+      if (found === undefined) throw new Error(`no step of '${model}'`)
+      return found
+    },
+    attempt(step, { runId = RUN, number = 1 } = {}) {
+      const environment = new MockActivityEnvironment({ attempt: number })
+      const input: StepInput = {
+        build: { workflowId: 'build', runId },
+        project: plan.project,
+        environment: plan.environment,
+        gateway: plan.gateway,
+        index: plan.steps.findIndex(({ model }) => model === step.model),
+        step,
+        executionMs,
+        lockTimeoutSeconds: 10,
+      }
+      const outcome = environment.run(() => buildModel(projects, input))
+      // A test looks at it when it likes; until then it is nobody's unhandled rejection.
+      outcome.catch(() => undefined)
+      return { cancel: () => environment.cancel(), outcome }
+    },
+    async rows<T>(sql: string) {
+      await using opened = await lease()
+      return await opened.rows<T>(sql)
+    },
+  }
+}

@@ -1,0 +1,407 @@
+/** What a build leaves alone: selections, edits that change no data, other projects, strangers' tables. */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { BuildProgress } from '../../src/payloads.ts'
+import { builtModels, modelOf, openProject, statuses, type BuiltProject } from '../helpers/built-project.ts'
+import { runCli } from '../helpers/cli.ts'
+import { CONFIG, createProject, query, writeFiles } from '../helpers/project.ts'
+import { startBuild, startTestServer, type TestServer } from '../helpers/worker.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server.close())
+
+const NOW = '2024-01-04'
+const TOMORROW = '2024-01-05'
+
+//  a.one ──► a.two ──► a.three        a.alone
+function line(generation = 1): Record<string, string> {
+  return {
+    'models/one.sql': `MODEL (name a.one, kind FULL, tags [first]);\nSELECT ${generation} AS g`,
+    'models/two.sql': 'MODEL (name a.two, kind FULL);\nSELECT g FROM a.one',
+    'models/three.sql': 'MODEL (name a.three, kind VIEW);\nSELECT g FROM a.two',
+    'models/alone.sql': 'MODEL (name a.alone, kind FULL);\nSELECT 7 AS x',
+  }
+}
+
+async function openLine(): Promise<BuiltProject> {
+  return openProject(server, await createProject(line()))
+}
+
+describe('a selection', () => {
+  test('is all that is built and promoted; a parent that was never built is an error that says what to select', async () => {
+    const project = await openLine()
+    const error = await project.build({ executionTime: NOW, select: 'a.two' }).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({
+      code: 'PARENT_NOT_BUILT',
+      message: expect.stringContaining(`'a.one'`),
+      file: 'models/two.sql',
+      hint: expect.stringContaining('+a.two'),
+    })
+    expect(await project.names()).toEqual([])
+
+    const report = await project.build({ executionTime: NOW, select: '+a.two' })
+    expect(statuses(report)).toEqual({ 'a.one': 'success', 'a.two': 'success' })
+    expect(report.promoted).toBe(true)
+    expect(await project.names()).toEqual(['view a.one', 'view a.two'])
+
+    const rest = await project.build({ executionTime: NOW, exclude: 'tag:first a.alone' })
+    expect(builtModels(rest)).toEqual(['a.three'])
+    expect(await project.names()).toEqual(['view a.one', 'view a.three', 'view a.two'])
+  })
+
+  test('leaves the children of a changed parent on the version they read, and the plan lists them as stale', async () => {
+    const project = await openLine()
+    await project.build({ executionTime: NOW })
+    await writeFiles(project.root, line(2))
+
+    const plan = await project.plan({ executionTime: NOW, select: 'a.one' })
+    expect(plan).toMatchObject({
+      changes: [{ model: 'a.one', category: 'breaking' }],
+      backfills: [{ model: 'a.one' }],
+      stale: ['a.two'],
+      unchanged: [],
+    })
+    await project.build({ executionTime: NOW, select: 'a.one' })
+    expect(await project.rows('SELECT one.g AS one, two.g AS two, three.g AS three FROM a.one, a.two, a.three')).toEqual([
+      { one: 2, two: 1, three: 1 },
+    ])
+
+    const rest = await project.build({ executionTime: NOW })
+    expect(builtModels(rest)).toEqual(['a.three', 'a.two'])
+    expect(await project.rows('SELECT g FROM a.three')).toEqual([{ g: 2 }])
+  })
+})
+
+describe('new data', () => {
+  test('that is due the next day is written in place, without a promotion', async () => {
+    const root = await createProject({
+      'models/full.sql': 'MODEL (name a.full, kind FULL);\nSELECT count(*) AS n FROM raw.rows',
+      'models/days.sql':
+        'MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT ds FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date',
+      'models/shown.sql': 'MODEL (name a.shown, kind VIEW);\nSELECT n, @execution_ds AS day FROM a.full',
+      'models/weekly.sql': `MODEL (name a.weekly, kind FULL, cron '@weekly');\nSELECT count(*) AS n FROM raw.rows`,
+    })
+    const project = await openProject(server, root)
+    await project.run(`CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT DATE '2024-01-03' AS ds`)
+    expect((await project.build({ executionTime: NOW })).promoted).toBe(true)
+    const before = await project.rows('SELECT model, version FROM millrace.environment_models ORDER BY ALL')
+
+    await project.run(`INSERT INTO raw.rows VALUES (DATE '2024-01-04')`)
+    const report = await project.build({ executionTime: TOMORROW })
+    expect(statuses(report)).toEqual({
+      'a.full': 'success',
+      'a.days': 'success',
+      'a.shown': 'success',
+      'a.weekly': 'unchanged',
+    })
+    expect(report.promoted).toBe(false)
+    expect(modelOf(report, 'a.days')).toMatchObject({
+      reason: 'new data is due',
+      intervals: [['2024-01-04T00:00:00.000Z', '2024-01-05T00:00:00.000Z']],
+      rows: 1,
+    })
+    expect(await project.rows('SELECT n, day, (SELECT count(*) FROM a.days) AS days, (SELECT n FROM a.weekly) AS weekly FROM a.shown')).toEqual([
+      { n: 2, day: TOMORROW, days: 2, weekly: 1 },
+    ])
+    expect(await project.rows('SELECT model, version FROM millrace.environment_models ORDER BY ALL')).toEqual(before)
+  })
+
+  test('of a seed is written in place, with the models made of it and no others', async () => {
+    const root = await createProject({
+      'seeds/s.csv': 'id,v\n1,10\n',
+      'models/s.sql': `MODEL (name a.s, kind SEED (path '../seeds/s.csv'));`,
+      'models/sums.sql': 'MODEL (name a.sums, kind FULL);\nSELECT sum(v) AS v FROM a.s',
+      'models/again.sql': 'MODEL (name a.again, kind FULL);\nSELECT v + 1 AS v FROM a.sums',
+      'models/days.sql':
+        'MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT @start_date AS ds, count(*) AS n FROM a.s',
+      'models/alone.sql': 'MODEL (name a.alone, kind FULL);\nSELECT 7 AS x',
+    })
+    const project = await openProject(server, root)
+    await project.build({ executionTime: NOW })
+    await writeFiles(root, { 'seeds/s.csv': 'id,v\n1,10\n2,20\n' })
+
+    expect((await project.plan({ executionTime: NOW })).changes).toEqual([])
+    const report = await project.build({ executionTime: NOW })
+    expect(statuses(report)).toEqual({
+      'a.s': 'success',
+      'a.sums': 'success',
+      'a.again': 'success',
+      'a.days': 'unchanged',
+      'a.alone': 'unchanged',
+    })
+    expect(report.promoted).toBe(false)
+    expect(modelOf(report, 'a.s').reason).toBe('its file changed')
+    expect(await project.rows('SELECT v, (SELECT count(*) FROM a.s) AS n FROM a.again')).toEqual([{ v: 31, n: 2 }])
+    expect(builtModels(await project.build({ executionTime: NOW }))).toEqual([])
+  })
+})
+
+describe('an edit', () => {
+  test('that is taken back brings back the version there was, without building it', async () => {
+    const project = await openLine()
+    await project.build({ executionTime: NOW })
+    await writeFiles(project.root, line(2))
+    expect(builtModels(await project.build({ executionTime: NOW }))).toEqual(['a.one', 'a.three', 'a.two'])
+    await writeFiles(project.root, line(1))
+    const back = await project.build({ executionTime: NOW })
+    expect(builtModels(back)).toEqual([])
+    expect(back.promoted).toBe(true)
+    expect(await project.rows('SELECT g FROM a.three')).toEqual([{ g: 1 }])
+  })
+
+  test('of comments, white space and the case of words builds nothing', async () => {
+    const project = await openLine()
+    await project.build({ executionTime: NOW })
+    await writeFiles(project.root, {
+      'models/one.sql': `MODEL (\n  name a.one, -- a name\n  kind full,\n  tags [first]\n);\n\nselect /* the\n generation */ 1   as g\n\n-- the end\n`,
+    })
+    expect((await project.plan({ executionTime: NOW })).changes).toEqual([])
+    const report = await project.build({ executionTime: NOW })
+    expect(new Set(Object.values(statuses(report)))).toEqual(new Set(['unchanged']))
+    expect(report.promoted).toBe(false)
+  })
+
+  test('of the owner or the audits builds nothing and is recorded', async () => {
+    const project = await openLine()
+    await project.build({ executionTime: NOW })
+    await writeFiles(project.root, {
+      'models/one.sql': `MODEL (name a.one, kind FULL, tags [first], owner sam);\nSELECT 1 AS g`,
+      'models/two.sql': 'MODEL (name a.two, kind FULL, audits (not_null(columns := (g))));\nSELECT g FROM a.one',
+    })
+    expect((await project.plan({ executionTime: NOW })).changes).toEqual([
+      { model: 'a.one', category: 'metadata', reason: 'its metadata changed' },
+      { model: 'a.two', category: 'metadata', reason: 'its metadata changed' },
+    ])
+    const report = await project.build({ executionTime: NOW })
+    expect(builtModels(report)).toEqual([])
+    expect(report).toMatchObject({ status: 'succeeded', promoted: true })
+    const { changes, unchanged } = await project.plan({ executionTime: NOW })
+    expect({ changes, unchanged: unchanged.length }).toEqual({ changes: [], unchanged: 4 })
+    // The audit counts from the next time the model is written.
+    const next = await project.build({ executionTime: TOMORROW })
+    expect(modelOf(next, 'a.two').audits).toEqual([{ name: 'not_null', status: 'pass', failures: 0 }])
+  })
+
+  test('in mid-build waits for the next build: what was planned is built, by a new worker too', async () => {
+    const root = await createProject({
+      'seeds/s.csv': 'id\n1\n',
+      'models/slow.sql':
+        'MODEL (name a.slow, kind FULL);\nSELECT sum(a.range * b.range) AS x FROM range(30000) AS a, range(20000) AS b',
+      'models/after.sql': `MODEL (name a.after, kind FULL);\nSELECT x, 'planned' AS text FROM a.slow`,
+      'models/s.sql': `MODEL (name a.s, kind SEED (path '../seeds/s.csv'));`,
+    })
+    const first = await openProject(server, root)
+    // One at a time: the longest path, slow and after, goes before the seed.
+    const handle = await startBuild(server, { executionTime: NOW, maxParallel: 1 })
+    const progress = (): Promise<BuildProgress> => handle.query<BuildProgress>('progress')
+    await until(async () => (await progress()).running.some(({ name }) => name === 'a.slow'))
+    await writeFiles(root, {
+      'models/after.sql': `MODEL (name a.after, kind FULL);\nSELECT x, 'edited' AS text FROM a.slow`,
+      'seeds/s.csv': 'id\n1\n2\n',
+    })
+    expect((await progress()).running.map(({ name }) => name)).toEqual(['a.slow'])
+    await first.stop()
+
+    const second = await openProject(server, root)
+    expect(await handle.result()).toMatchObject({ status: 'succeeded', promoted: true })
+    const shown = 'SELECT text, (SELECT count(*) FROM a.s) AS n FROM a.after'
+    expect(await second.rows(shown)).toEqual([{ text: 'planned', n: 1 }])
+
+    const next = await second.build({ executionTime: NOW })
+    expect(builtModels(next)).toEqual(['a.after', 'a.s'])
+    expect(await second.rows(shown)).toEqual([{ text: 'edited', n: 2 }])
+  })
+})
+
+describe('a full refresh', () => {
+  test('rebuilds all history under a new version, never in place', async () => {
+    const root = await createProject({
+      'models/days.sql':
+        'MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT ds, v FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date',
+      'models/sums.sql': 'MODEL (name a.sums, kind FULL);\nSELECT sum(v) AS v FROM a.days',
+    })
+    const project = await openProject(server, root)
+    await project.run(`CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT DATE '2024-01-01' AS ds, 1 AS v`)
+    await project.build({ executionTime: NOW })
+    const [before] = await project.rows(`SELECT version FROM millrace.environment_models WHERE model = 'a.days'`)
+
+    await project.run('UPDATE raw.rows SET v = 2')
+    const refreshed = await project.build({ executionTime: NOW, fullRefresh: true })
+    expect(refreshed.promoted).toBe(true)
+    expect(modelOf(refreshed, 'a.days')).toMatchObject({
+      reason: 'full refresh',
+      intervals: [['2024-01-01T00:00:00.000Z', '2024-01-04T00:00:00.000Z']],
+    })
+    const [after] = await project.rows(`SELECT version FROM millrace.environment_models WHERE model = 'a.days'`)
+    expect(after).not.toEqual(before)
+    expect(await project.rows('SELECT v FROM a.sums')).toEqual([{ v: 2 }])
+    expect(await project.rows(`SELECT v FROM millrace__a.a__days__${String(before?.['version'])}`)).toEqual([{ v: 1 }])
+
+    // The refreshed version is the model's from now on.
+    expect(builtModels(await project.build({ executionTime: NOW }))).toEqual([])
+    await project.run(`INSERT INTO raw.rows VALUES (DATE '2024-01-04', 5)`)
+    await project.build({ executionTime: TOMORROW })
+    expect(await project.rows('SELECT v FROM a.sums')).toEqual([{ v: 7 }])
+  })
+
+  test('is refused for models with disable_restatement, by name and line', async () => {
+    const root = await createProject({
+      'models/kept.sql':
+        'MODEL (name a.kept, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, disable_restatement true));\nSELECT @start_date AS ds',
+      'models/other.sql': 'MODEL (name a.other, kind FULL);\nSELECT 1 AS x',
+    })
+    const project = await openProject(server, root)
+    const error = await project.build({ executionTime: NOW, fullRefresh: true }).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(`'a.kept'`),
+      file: 'models/kept.sql',
+      hint: expect.stringContaining('--exclude a.kept'),
+    })
+    expect(await project.names()).toEqual([])
+    const report = await project.build({ executionTime: NOW, fullRefresh: true, exclude: 'a.kept' })
+    expect(builtModels(report)).toEqual(['a.other'])
+  })
+})
+
+test('another value of a variable builds the models that use it, and their descendants', async () => {
+  const root = await createProject({
+    'config.yaml': `${CONFIG}variables: { least: 1 }\n`,
+    'models/uses.sql': 'MODEL (name a.uses, kind FULL);\nSELECT @least AS v',
+    'models/reads.sql': 'MODEL (name a.reads, kind FULL);\nSELECT v FROM a.uses',
+    'models/other.sql': 'MODEL (name a.other, kind FULL);\nSELECT 1 AS x',
+  })
+  const project = await openProject(server, root)
+  await project.build({ executionTime: NOW })
+  const report = await project.build({ executionTime: NOW, vars: { least: '5' } })
+  expect(builtModels(report)).toEqual(['a.reads', 'a.uses'])
+  expect(await project.rows('SELECT v FROM a.reads')).toEqual([{ v: 5 }])
+  expect(builtModels(await project.build({ executionTime: NOW, vars: { least: '5' } }))).toEqual([])
+})
+
+describe('two projects in one database', () => {
+  const config = (name: string, file: string): string =>
+    `project: ${name}\n${CONFIG.replace('w.duckdb', file)}`
+
+  test('do not touch each other', async () => {
+    const north = await createProject({
+      'models/m.sql': 'MODEL (name n.m, kind FULL);\nSELECT 1 AS x',
+      'models/old.sql': 'MODEL (name n.old, kind FULL);\nSELECT 1 AS x',
+    })
+    const file = join(north, 'w.duckdb')
+    await writeFiles(north, { 'config.yaml': config('north', file) })
+    const south = await createProject({
+      'config.yaml': config('south', file),
+      'models/m.sql': 'MODEL (name s.m, kind FULL);\nSELECT x + 1 AS x FROM n.m',
+    })
+    const both = await openProject(server, north, { roots: [south] })
+    await both.build({ project: 'north', executionTime: NOW })
+    const built = await both.build({ project: 'south', executionTime: NOW })
+    expect(built).toMatchObject({ project: 'south', status: 'succeeded' })
+    expect(await both.names()).toEqual(['view n.m', 'view n.old', 'view s.m'])
+
+    // At once, and with nothing left to do for either.
+    const again = await Promise.all(['north', 'south'].map((project) => both.build({ project, executionTime: NOW })))
+    expect(again.map(({ project, promoted, counts }) => ({ project, promoted, unchanged: counts.unchanged }))).toEqual([
+      { project: 'north', promoted: false, unchanged: 2 },
+      { project: 'south', promoted: false, unchanged: 1 },
+    ])
+    // Removing one's own models leaves the other's alone.
+    await writeFiles(south, { 'models/m.sql': 'MODEL (name s.renamed, kind FULL);\nSELECT 3 AS x' })
+    await both.build({ project: 'south', executionTime: NOW })
+    expect(await both.names()).toEqual(['view n.m', 'view n.old', 'view s.renamed'])
+  })
+
+  test('cannot take each other’s names, with --adopt neither', async () => {
+    const north = await createProject({ 'models/m.sql': 'MODEL (name a.m, kind FULL);\nSELECT 1 AS x' })
+    const file = join(north, 'w.duckdb')
+    await writeFiles(north, { 'config.yaml': config('north', file) })
+    const south = await createProject({
+      'config.yaml': config('south', file),
+      'models/m.sql': 'MODEL (name a.m, kind FULL);\nSELECT 2 AS x',
+    })
+    const both = await openProject(server, north, { roots: [south] })
+    await both.build({ project: 'north', executionTime: NOW })
+    for (const adopt of [false, true]) {
+      const error = await both.build({ project: 'south', executionTime: NOW, adopt }).catch((reason: unknown) => reason)
+      expect(error).toMatchObject({ code: 'NAME_TAKEN', message: expect.stringContaining(`project 'north'`) })
+    }
+    expect(await both.names()).toEqual(['view a.m'])
+    expect(await both.rows('SELECT x FROM a.m')).toEqual([{ x: 1 }])
+  })
+})
+
+describe('a stranger under a model’s name', () => {
+  test('is an error that lists all of them, before anything is built; --adopt renames them at the promotion', async () => {
+    const project = await openLine()
+    await project.run(
+      `CREATE SCHEMA a; CREATE TABLE a.one AS SELECT 99 AS old; CREATE VIEW a.THREE AS SELECT 98 AS old; CREATE TABLE a.one__before_millrace AS SELECT 97 AS older`,
+    )
+    const taken = await project.build({ executionTime: NOW }).catch((reason: unknown) => reason)
+    expect(taken).toMatchObject({
+      code: 'PROJECT',
+      problems: [
+        { code: 'NAME_TAKEN', message: expect.stringContaining(`view 'a.THREE'`), file: 'models/three.sql' },
+        { code: 'NAME_TAKEN', message: expect.stringContaining(`table 'a.one'`), file: 'models/one.sql' },
+      ],
+    })
+    await expect(project.plan({ executionTime: NOW })).rejects.toMatchObject({ code: 'PROJECT' })
+    expect(await project.names()).toEqual(['table a.one', 'table a.one__before_millrace', 'view a.THREE'])
+    expect(await project.rows(`SELECT * FROM duckdb_tables() WHERE schema_name = 'millrace__a'`)).toEqual([])
+
+    const report = await project.build({ executionTime: NOW, adopt: true })
+    expect(report).toMatchObject({ status: 'succeeded', promoted: true })
+    expect(await project.rows('SELECT g, (SELECT old FROM a.one__before_millrace_2) AS old FROM a.three')).toEqual([
+      { g: 1, old: 99 },
+    ])
+    expect(await project.rows('SELECT older, (SELECT old FROM a.THREE__before_millrace) AS old FROM a.one__before_millrace')).toEqual([
+      { older: 97, old: 98 },
+    ])
+  })
+
+  test('stays where it is when the build fails, with --adopt too', async () => {
+    const root = await createProject({
+      'models/one.sql': 'MODEL (name a.one, kind FULL);\nSELECT 1 AS x',
+      'models/bad.sql': `MODEL (name a.bad, kind FULL);\nSELECT error('no luck') AS x`,
+    })
+    const project = await openProject(server, root)
+    await project.run('CREATE SCHEMA a; CREATE TABLE a.one AS SELECT 99 AS old')
+    expect((await project.build({ executionTime: NOW, adopt: true })).status).toBe('failed')
+    expect(await project.names()).toEqual(['table a.one'])
+    expect(await project.rows('SELECT old FROM a.one')).toEqual([{ old: 99 }])
+  })
+})
+
+test('a state made by a newer version is refused with exit 2, and nothing is written', async () => {
+  const root = await createProject(line())
+  const project = await openProject(server, root)
+  await project.build({ executionTime: NOW })
+  await project.run('UPDATE millrace.schema_version SET version = 99')
+  await project.stop()
+  await writeFiles(root, line(2))
+  const file = join(root, 'w.duckdb')
+  const before = await readFile(file)
+
+  for (const verb of ['plan', 'build']) {
+    const { code, stdout, stderr } = await runCli([verb, root])
+    expect({ verb, code, stdout }).toEqual({ verb, code: 2, stdout: '' })
+    expect(stderr).toMatch(/error\[STATE_NEWER\].*version 99/)
+    expect(stderr).not.toMatch(/^\s+at /m)
+  }
+  expect((await readFile(file)).equals(before)).toBe(true)
+  await expect(stat(`${file}.wal`)).rejects.toMatchObject({ code: 'ENOENT' })
+  expect(await query(file, 'SELECT g FROM a.one')).toEqual([{ g: 1 }])
+})
+
+/** For what sends no event: looks again every 20 ms, for at most 20 s. */
+async function until(holds: () => Promise<boolean>): Promise<void> {
+  const deadline = Date.now() + 20_000
+  while (!(await holds())) {
+    if (Date.now() > deadline) throw new Error('it did not come true in 20 s')
+    await new Promise((resolve) => setTimeout(resolve, 20))
+  }
+}
