@@ -58,6 +58,10 @@ export interface BuildStep {
   parents: readonly number[]
   /** Expected duration in ms, for priorities only. */
   weight: number
+  /** How long one attempt may take. Default 24 hours. */
+  timeoutMs?: number
+  /** How often it is tried when its errors may pass. Default 5. */
+  attempts?: number
 }
 
 /** What the workflow needs of a plan. */
@@ -70,6 +74,8 @@ export interface BuildPlan {
   unchanged: number
   /** The environment would change at promotion. */
   promotes: boolean
+  /** Leases the connection gives at once: more steps than this only wait for their turn. */
+  concurrentTasks: number
   notices: readonly string[]
 }
 

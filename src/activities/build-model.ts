@@ -10,7 +10,7 @@ import { MillraceError } from '../errors.ts'
 import { unitsOf } from '../graph/intervals.ts'
 import type { AuditResult, StepInput, StepOutcome } from '../payloads.ts'
 import type { ModelDefinition } from '../project/definition.ts'
-import { readStep, readStepOf, readUnits, type StepResult } from '../state/ledger.ts'
+import { countUnits, readStep, readStepOf, type StepResult } from '../state/ledger.ts'
 import { recordFailure, recordWarnings, stepId } from '../state/outcomes.ts'
 import { readDefinition } from '../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
@@ -19,19 +19,23 @@ import { isRetryable, StepError, toFailure } from './failures.ts'
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 import { createStepWork, type StepWork } from './step-work.ts'
-import { writeStep } from './write-step.ts'
+import { StepBusy } from './step-busy.ts'
+import { resultRecord, writeStep } from './write-step.ts'
 
 /** How often a step is tried when conflicts or IO stop it. */
-const MAX_ATTEMPTS = 5
+const DEFAULT_ATTEMPTS = 5
+/** Pauses grow until they outlast an attempt that Temporal gave up, which learns of it with its next heartbeat. */
 const FIRST_PAUSE_MS = 100
+const PAUSE_GROWTH = 4
+const BUSY_PAUSE_MS = 200
 
 export async function buildModel(projects: WorkerProjects, input: StepInput): Promise<StepOutcome> {
   const startedMs = Date.now()
   using heartbeat = startHeartbeat(input.step.model)
-  const before = Context.current().info.attempt - 1
+  const run = { input, heartbeat, attempts: Context.current().info.attempt - 1 }
   try {
     const project = await projects.open(input.project, input.gateway)
-    const { result, audits } = await buildWithRetries({ input, project, heartbeat, before })
+    const { result, audits } = await buildWithRetries(run, project)
     return {
       rows: result.rows,
       rowsFiltered: result.rowsFiltered,
@@ -41,17 +45,16 @@ export async function buildModel(projects: WorkerProjects, input: StepInput): Pr
   } catch (error) {
     // Whatever a cancelled step died of, it died of its cancellation.
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
-    await rememberFailure(projects, input, { error, startedMs, attempts: before + 1 })
-    throw toFailure(error)
+    await rememberFailure(projects, input, { error, startedMs, attempts: run.attempts })
+    throw toFailure(error, { exhausted: true })
   }
 }
 
 interface StepRun {
   input: StepInput
-  project: WorkerProject
   heartbeat: Heartbeat
-  /** Attempts of earlier activities, lost with their workers. */
-  before: number
+  /** How often the step was tried, those of workers that died counted. */
+  attempts: number
 }
 
 interface FinishedStep {
@@ -60,30 +63,57 @@ interface FinishedStep {
   audits: AuditResult[]
 }
 
-async function buildWithRetries(run: StepRun): Promise<FinishedStep> {
+async function buildWithRetries(run: StepRun, project: WorkerProject): Promise<FinishedStep> {
+  const most = run.input.step.attempts ?? DEFAULT_ATTEMPTS
   for (let attempt = 1; ; attempt++) {
+    run.attempts += 1
     try {
-      return await buildOnce(run, attempt)
+      return await buildInTime(run, project)
     } catch (error) {
-      if (run.heartbeat.signal.aborted || attempt >= MAX_ATTEMPTS || !isRetryable(error)) throw error
-      run.heartbeat.say(`waiting to try again (${attempt} of ${MAX_ATTEMPTS})`)
-      const pause = FIRST_PAUSE_MS * 2 ** (attempt - 1) * (0.5 + Math.random())
-      await delay(pause, undefined, { signal: run.heartbeat.signal })
+      const busy = error instanceof StepBusy
+      if (run.heartbeat.signal.aborted || (!busy && (attempt >= most || !isRetryable(error)))) throw error
+      run.heartbeat.say(busy ? `waiting: ${error.message}` : `waiting to try again (${attempt} of ${most})`)
+      const pause = busy ? BUSY_PAUSE_MS : FIRST_PAUSE_MS * PAUSE_GROWTH ** (attempt - 1)
+      if (busy) {
+        attempt -= 1
+        run.attempts -= 1
+      }
+      await delay(pause * (0.5 + Math.random()), undefined, { signal: run.heartbeat.signal })
     }
   }
 }
 
-async function buildOnce(run: StepRun, attempt: number): Promise<FinishedStep> {
-  const { input, project, heartbeat } = run
+/** @throws MillraceError SQL when the attempt takes longer than the step's timeout; its query is interrupted. */
+async function buildInTime(run: StepRun, project: WorkerProject): Promise<FinishedStep> {
+  const { model, timeoutMs } = run.input.step
+  // Without a timeout of its own, the server's limit is enough.
+  if (timeoutMs === undefined) return buildOnce(run, project, run.heartbeat.signal)
+  const limit = AbortSignal.timeout(timeoutMs)
+  try {
+    return await buildOnce(run, project, AbortSignal.any([run.heartbeat.signal, limit]))
+  } catch (error) {
+    if (run.heartbeat.signal.aborted || !limit.aborted) throw error
+    throw new MillraceError(
+      'SQL',
+      `'${model}' took longer than its timeout of ${timeoutMs / 1000} s; nothing was committed`,
+      {
+        hint: 'raise the timeout of its steps in millrace.yaml, or make its batches smaller',
+      },
+    )
+  }
+}
+
+async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSignal): Promise<FinishedStep> {
+  const { input, heartbeat } = run
   heartbeat.say('waiting for a connection')
   await using lease = await project.lease({
     holder: input.step.model,
-    signal: heartbeat.signal,
+    signal,
     lockTimeoutMs: input.lockTimeoutSeconds * 1000,
     onWaiting: (message) => heartbeat.say(message),
   })
   const definition = await project.definition(input.step.definition, () => readDefinition(lease, input.step.definition))
-  const work = createStepWork({ input, lease, project, definition, heartbeat, attempts: run.before + attempt })
+  const work = createStepWork({ input, lease, project, definition, heartbeat, signal, attempts: run.attempts })
   const result = await placed(definition, () => commitStep(work))
   const warnings = await warn(work)
   return { result, audits: [...result.audits, ...warnings] }
@@ -96,27 +126,36 @@ async function commitStep(work: StepWork): Promise<StepResult> {
   } catch (error) {
     if (!(error instanceof CommitOutcomeUnknown)) throw error
     // The commit may have happened: only the ledger knows. A duplicate key says that another attempt was first.
-    const recorded = (await readStep(work.lease, work.id)) ?? (await readOtherAttempt(work))
+    const recorded = await readStep(work.lease, work.id)
     if (recorded !== null) return recorded
-    throw error
+    const other = await readOtherAttempt(work)
+    if (other === null) throw error
+    // It was of another build: this one's report needs it too.
+    await work.lease.run(resultRecord(work, other))
+    return other
   }
 }
 
-/** The result of whoever recorded every unit of the step's interval; null when some are not recorded. */
+/** The result of whoever recorded every unit of the step's interval from the same seeds; null when some are not recorded. */
 async function readOtherAttempt({ lease, step, definition }: StepWork): Promise<StepResult | null> {
   if (step.interval === null) return null
   const range = { start: step.interval[0], end: step.interval[1] }
-  const recorded = await readUnits(lease, step.version, range)
-  const missing = unitsOf(range, definition.model.interval_unit).length - recorded.length
+  const recorded = await countUnits(lease, step, range)
+  const missing = unitsOf(range, definition.model.interval_unit).length - recorded
   return missing > 0 ? null : readStepOf(lease, step.version, range)
 }
 
 /** Audits that do not block run after the commit: one that fails or errors must not take the step with it. */
 async function warn(work: StepWork): Promise<AuditResult[]> {
-  work.say('auditing')
-  const audits = await runWarningAudits(work)
-  if (audits.length > 0) await recordWarnings(work.lease, work.id, audits)
-  return audits
+  try {
+    work.say('auditing')
+    const audits = await runWarningAudits(work)
+    if (audits.length > 0) await recordWarnings(work.lease, work.id, audits)
+    return audits
+  } catch {
+    // Cancelled, or the database is gone: the step is committed all the same.
+    return []
+  }
 }
 
 /** An error of the database gets the model's file and line. */
@@ -124,7 +163,7 @@ async function placed<T>(definition: ModelDefinition, work: () => Promise<T>): P
   try {
     return await work()
   } catch (error) {
-    if (error instanceof MillraceError || error instanceof CommitOutcomeUnknown) throw error
+    if (error instanceof MillraceError || error instanceof StepBusy) throw error
     const { model } = definition
     throw new StepError(error, { model: model.name, file: model.file, line: model.query?.line ?? model.line })
   }

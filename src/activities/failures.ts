@@ -31,8 +31,9 @@ export function isRetryable(error: unknown): boolean {
 /**
  * Any error of an activity → what crosses the boundary. First line: the error and its place.
  * Details: `{ code, file, line, problems }`, so that a client prints it as if it had happened there.
+ * @param exhausted it was tried again here already: only a connection that was lost with its worker is left to Temporal.
  */
-export function toFailure(error: unknown): ApplicationFailure {
+export function toFailure(error: unknown, { exhausted = false } = {}): ApplicationFailure {
   if (error instanceof ApplicationFailure) return error
   if (error instanceof MillraceError) {
     const { code, message, file, line, hint } = error
@@ -52,7 +53,7 @@ export function toFailure(error: unknown): ApplicationFailure {
   return ApplicationFailure.create({
     type: kind === 'other' ? 'INTERNAL' : 'SQL',
     message,
-    nonRetryable: !retryable,
+    nonRetryable: !retryable || (exhausted && kind !== 'connection'),
     details: [{ code: kind === 'other' ? 'INTERNAL' : 'SQL', message, file: null, line: null, hint, problems: [] }],
     ...(error instanceof Error ? { cause: error } : {}),
   })

@@ -100,6 +100,7 @@ async function planInto({ project, worker, lease, request }: Planning): Promise<
     steps: made.steps,
     unchanged: build.models.filter((model) => model.steps.length === 0).length,
     promotes: promotion !== null,
+    concurrentTasks: worker.concurrentTasks,
     notices: project.notices,
   }
 }

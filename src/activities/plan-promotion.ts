@@ -59,7 +59,8 @@ export async function planPromotion(
     session === null || made.stateVersion === 0 || strangers.length === 0
       ? new Map<string, string>()
       : await readForeignViews(session, project.name)
-  const ownerOf = (stranger: Occupant): string | null => foreign.get(displayName(stranger.relation).toLowerCase()) ?? null
+  const ownerOf = (stranger: Occupant): string | null =>
+    foreign.get(displayName(stranger.relation).toLowerCase()) ?? null
   const refused = adopt ? strangers.filter((stranger) => ownerOf(stranger) !== null) : strangers
   if (refused.length > 0) {
     throw new ProjectError(refused.map((stranger) => nameTaken(stranger, project, ownerOf(stranger))))

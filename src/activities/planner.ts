@@ -2,12 +2,13 @@
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import { createModelGraph, type ModelGraph } from '../graph/model-graph.ts'
-import { planBuild, type Coverage, type Plan, type PlanNode } from '../graph/plan.ts'
+import { planBuild, type Coverage, type Plan, type PlanContext, type PlanNode } from '../graph/plan.ts'
 import { selectModels, type Selection } from '../graph/select.ts'
 import { planSteps } from '../graph/steps.ts'
-import { parseTime } from '../graph/time.ts'
+import { parseTime, toIso } from '../graph/time.ts'
 import type { BuildInput, BuildStep } from '../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../project/fingerprint.ts'
+import { DEFAULT_STEP } from '../project/millrace-settings.ts'
 import type { Project } from '../project/project.ts'
 import { readEnvironment, type EnvironmentState } from '../state/environments.ts'
 import { readCoverage } from '../state/ledger.ts'
@@ -66,11 +67,7 @@ export async function makePlan(project: Project, session: Session | null, option
     environment: new Map(state.environment.models.map((entry) => [entry.model, entry])),
     versions: byModel(state.versions.filter(({ format }) => isKnownFormat(format))),
     coverage: state.coverage,
-    range: {
-      start: options.start === undefined ? null : parseTime(options.start, 'start', options.executionMs),
-      end: options.end === undefined ? options.executionMs : parseTime(options.end, 'end', options.executionMs),
-      now: options.executionMs,
-    },
+    range: toRange(options),
     refresh: options.fullRefresh === true ? options.refreshId : null,
     project: project.name,
     format: FINGERPRINT_FORMAT,
@@ -79,12 +76,44 @@ export async function makePlan(project: Project, session: Session | null, option
   if (options.fullRefresh === true) assertRefreshable(chosen)
   const definitions = defineModels(project, models, plan)
   const hashes = new Map([...definitions].map(([name, { hash }]) => [name, hash]))
-  const steps = planSteps(plan.models, { graph, definitions: hashes, durations: state.durations })
+  const steps = planSteps(plan.models, {
+    graph,
+    definitions: hashes,
+    durations: state.durations,
+    settings: stepSettings(project),
+  })
   return { plan, steps, definitions, environment: state.environment, stateVersion: state.stateVersion }
 }
 
 function toSelection({ select, exclude }: PlanOptions): Selection {
   return { select: select ?? null, exclude: exclude ?? null }
+}
+
+function toRange({ start, end, executionMs }: PlanOptions): PlanContext['range'] {
+  const from = start === undefined ? null : parseTime(start, 'start', executionMs)
+  const to = end === undefined ? executionMs : parseTime(end, 'end', executionMs)
+  if (from !== null && from >= to) {
+    throw new MillraceError('USAGE', `expected a start before the end; got ${toIso(from)} and ${toIso(to)}`, {
+      hint: 'an end date is inclusive, an end timestamp exclusive; without an end it is the execution time',
+    })
+  }
+  return { start: from, end: to, now: executionMs }
+}
+
+/** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */
+function stepSettings({ config }: Project): (model: string) => Pick<BuildStep, 'timeoutMs' | 'attempts'> {
+  const entries = config.millrace.steps.map(({ models, timeoutMs, attempts }) => ({
+    pattern: new RegExp(`^${models.split('*').map(escapeRegExp).join('.*')}$`, 'i'),
+    settings: {
+      ...(timeoutMs === DEFAULT_STEP.timeoutMs ? {} : { timeoutMs }),
+      ...(attempts === DEFAULT_STEP.attempts ? {} : { attempts }),
+    },
+  }))
+  return (model) => entries.find(({ pattern }) => pattern.test(model))?.settings ?? {}
+}
+
+function escapeRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
 }
 
 /** An embedded model is a part of whoever reads it: selecting the reader selects it too. */

@@ -36,10 +36,20 @@ export interface StepParts {
   project: WorkerProject
   definition: ModelDefinition
   heartbeat: Heartbeat
+  /** Ends the attempt: cancelled, or out of time. */
+  signal: AbortSignal
   attempts: number
 }
 
-export function createStepWork({ input, lease, project, definition, heartbeat, attempts }: StepParts): StepWork {
+export function createStepWork({
+  input,
+  lease,
+  project,
+  definition,
+  heartbeat,
+  signal,
+  attempts,
+}: StepParts): StepWork {
   return {
     id: stepId(input.build, input.index),
     build: input.build,
@@ -51,7 +61,7 @@ export function createStepWork({ input, lease, project, definition, heartbeat, a
     project,
     executionMs: input.executionMs,
     attempts,
-    signal: heartbeat.signal,
+    signal,
     say: (phase) => heartbeat.say(phase),
   }
 }

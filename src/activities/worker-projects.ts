@@ -17,6 +17,8 @@ const KEPT_DEFINITIONS = 5_000
 export interface WorkerProject {
   readonly root: string
   readonly parser: SqlParser
+  /** Leases its connection gives at once. */
+  readonly concurrentTasks: number
   lease(options: LeaseOptions): Promise<Lease>
   /** From memory, else from `read`. */
   definition(hash: string, read: () => Promise<ModelDefinition>): Promise<ModelDefinition>
@@ -106,6 +108,7 @@ export class WorkerProjects {
     return {
       root,
       parser: this.parser,
+      concurrentTasks: config.concurrentTasks,
       lease: (options) => this.#registry.lease(config, options),
       definition: async (hash, read) => {
         const kept = this.#definitions.get(hash)

@@ -1,5 +1,5 @@
 /** The transaction of a step, by kind: fence, write, audit, record, commit. */
-import type { Lease } from '../connections/lease.ts'
+import { classifySqlError } from '../connections/sql-errors.ts'
 import type { Transaction } from '../connections/transaction.ts'
 import { unitsOf, type Interval } from '../graph/intervals.ts'
 import { renderQuery, renderStatement } from '../project/render-model.ts'
@@ -18,6 +18,7 @@ import {
 import { openStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { seedSelect } from './seed-select.ts'
+import { StepBusy } from './step-busy.ts'
 import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
 
 /** What a write leaves for the record. */
@@ -29,7 +30,7 @@ interface Written {
 
 /**
  * @returns the step's result, recorded now or by an earlier attempt.
- * @throws CommitOutcomeUnknown when only the ledger knows how it ended.
+ * @throws CommitOutcomeUnknown when only the ledger knows how it ended; StepBusy while another attempt writes the version.
  */
 export async function writeStep(work: StepWork): Promise<StepResult> {
   const startedMs = Date.now()
@@ -39,7 +40,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   work.say('waiting for a checkpoint')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
-    const recorded = await openStep(tx, work.id, timeRange ? null : work.step.version)
+    const recorded = timeRange ? await openStep(tx, work.id, null) : await openFenced(tx, work)
     if (recorded !== null) return recorded
 
     await runStatements(tx, work, work.definition.model.pre)
@@ -55,6 +56,11 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   })
 }
 
+/** SQL that records the result, for the build's report. */
+export function resultRecord({ id, build, index, step, definition }: StepWork, result: StepResult): string {
+  return stepRecord({ step: id, ...build, index, model: definition.model.name, version: step.version, result })
+}
+
 async function stepQuery(work: StepWork): Promise<string> {
   const { definition } = work
   if (definition.model.kind.name === 'SEED') return seedSelect(work.lease, work)
@@ -62,10 +68,31 @@ async function stepQuery(work: StepWork): Promise<string> {
 }
 
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */
-async function ensureTable({ lease, project, step, table, definition }: StepWork, query: string): Promise<void> {
+async function ensureTable(work: StepWork, query: string): Promise<void> {
+  const { lease, project, step, table, definition, signal } = work
   const { columns } = definition.model
   const create = columns === null ? createEmptyTable(table, query) : createTypedTable(table, columns)
-  await project.together(step.version, () => lease.run(create))
+  for (;;) {
+    let own = false
+    try {
+      return await project.together(step.version, () => {
+        own = true
+        return lease.run(create)
+      })
+    } catch (error) {
+      // Made by the first for all who ask meanwhile: when that one was cancelled, that is no failure of the others.
+      if (own || signal.aborted) throw error
+    }
+  }
+}
+
+async function openFenced(tx: Transaction, { id, step }: StepWork): Promise<StepResult | null> {
+  try {
+    return await openStep(tx, id, step.version)
+  } catch (error) {
+    if (classifySqlError(error).kind !== 'conflict') throw error
+    throw new StepBusy(error)
+  }
 }
 
 async function writeWhole(tx: Transaction, { table, definition }: StepWork, query: string): Promise<Written> {
@@ -102,16 +129,15 @@ async function runStatements(
   for (const statement of statements) await tx.run(renderStatement(statement, work.definition, options))
 }
 
-async function record(tx: Pick<Lease, 'run'>, work: StepWork, result: StepResult): Promise<void> {
-  const { id, build, index, step, definition } = work
+async function record(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
+  const { id, step, definition } = work
   const units = { version: step.version, step: id, inputs: step.inputs }
   const interval = toInterval(step.interval)
   const ledger =
     definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null
       ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
       : wholeRecord(units, interval)
-  const { name: model } = definition.model
-  await tx.run(`${ledger};\n${stepRecord({ step: id, ...build, index, model, version: step.version, result })}`)
+  await tx.run(`${ledger};\n${resultRecord(work, result)}`)
 }
 
 function toInterval(interval: readonly [number, number] | null): Interval | null {

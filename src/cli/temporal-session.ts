@@ -35,7 +35,6 @@ export interface SessionOptions {
 export async function openTemporal(context: CommandContext, { worker, needsWorker = worker, mayStart }: SessionOptions): Promise<TemporalSession> {
   const { root, options, env, output } = context
   const config = await loadConfig(root, env)
-  logToFile(root, options.verbose)
   const bundle = worker ? loadWorkflowBundle(env) : null
   bundle?.catch(() => {})
   const { address, namespace } = options
@@ -49,8 +48,14 @@ export async function openTemporal(context: CommandContext, { worker, needsWorke
     const client = new Client({ connection, namespace: server.namespace })
     const taskQueue = options.taskQueue ?? `millrace-${config.project}`
     const named = server.kind === 'address' || server.kind === 'environment'
-    const own = bundle === null || named ? null : await startOwnWorker({ server, taskQueue, projects: [root], env, bundle })
-    if (own !== null) cleanup.add(() => own.stop())
+    let own: OwnWorker | null = null
+    if (bundle !== null && !named) {
+      // Only where a worker follows: its end is what ends the SDK's runtime, which else keeps the process alive.
+      logToFile(root, options.verbose)
+      const started = await startOwnWorker({ server, taskQueue, projects: [root], env, bundle })
+      cleanup.add(() => started.stop())
+      own = started
+    }
     if (needsWorker && own === null) await waitForWorker(client, { taskQueue, namespace: server.namespace, waitSeconds: options.waitSeconds, onProgress })
     return { client, server, project: config.project, taskQueue, worker: own, close: () => cleanup.run() }
   } catch (error) {

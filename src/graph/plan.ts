@@ -172,7 +172,7 @@ function chooseVersion(
     if (fingerprint === candidate.fingerprint) return { version: candidate.version, fingerprint, isNew: false }
   }
   const fingerprint = fingerprintOf(node, planned, context)
-  const version = versionName(context.refresh === null ? fingerprint : context.hash([fingerprint, context.refresh]))
+  const version = versionName(context.hash([fingerprint, context.refresh]))
   return { version, fingerprint, isNew: findVersion(node.name, version, context) === undefined }
 }
 
@@ -184,19 +184,24 @@ function findVersion(model: string, version: string, context: PlanContext): Know
   return context.versions.get(model)?.find((known) => known.version === version)
 }
 
+/** `<own>.<all>`: the hash of what the model itself says, and the hash of that and its parents' versions. */
 function fingerprintOf(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
   const parents = context.graph.parents(node.name).map((name) => {
     return [name, planned.get(name)?.version ?? null]
   })
-  return context.hash([context.format, context.project, node.dataHash(context.format), parents])
+  const own = ownHash(node, context)
+  return `${own}.${context.hash([context.format, own, parents])}`
 }
 
-/** With the environment's own parents in place of the planned ones, would the model still be the version it is? */
+function ownHash(node: PlanNode, { format, project, hash }: Pick<PlanContext, 'format' | 'project' | 'hash'>): string {
+  return hash([format, project, node.dataHash(format)])
+}
+
+/** Does the model itself say anything else than in the environment's version? The parents it has there do not count: they may have moved on without it. */
 function ownDataChanged(node: PlanNode, current: EnvironmentEntry, context: PlanContext): boolean {
   const known = findVersion(node.name, current.version, context)
   if (known === undefined) return true
-  const parents = context.graph.parents(node.name).map((name) => [name, context.environment.get(name)?.version ?? null])
-  return context.hash([known.format, context.project, node.dataHash(known.format), parents]) !== known.fingerprint
+  return !known.fingerprint.startsWith(`${ownHash(node, { ...context, format: known.format })}.`)
 }
 
 /** An unselected model stays as the environment has it; null when the environment does not have it. */

@@ -12,6 +12,8 @@ export interface StepContext {
   definitions: ReadonlyMap<string, string>
   /** What a step of the model took lately, in ms. */
   durations: ReadonlyMap<string, number>
+  /** What the project says of the model's steps, where it differs from the default. */
+  settings: (model: string) => Pick<BuildStep, 'timeoutMs' | 'attempts'>
 }
 
 /**
@@ -38,6 +40,7 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
         inputs: model.inputs,
         parents: [...before, ...previous],
         weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
+        ...context.settings(model.name),
       })
     }
     ends.set(model.name, own.length > 0 ? own : before)

@@ -38,6 +38,7 @@ export function createDefinition(model: Model, parts: DefinitionParts): ModelDef
   const texts = [
     ...[...model.pre, ...model.post, ...audits.map((audit) => audit.query)].map(({ text }) => text),
     model.query?.text ?? '',
+    ...audits.flatMap((audit) => Object.values(audit.defaults)),
     ...model.audits.flatMap((call) => Object.values(call.args)),
   ]
   const used = new Set(texts.flatMap((text) => [...usedVariables(text)]))

@@ -5,6 +5,7 @@ import { createModelGraph } from '../graph/model-graph.ts'
 import { MillraceError, ProjectError } from '../errors.ts'
 import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
 import { expandMacros, type VariableValue } from '../sql/macros.ts'
+import { tokenize } from '../sql/lexer.ts'
 import { distinctRelations } from '../sql/references.ts'
 import { loadConfig, type ProjectConfig } from './config.ts'
 import { loadExternalModels } from './external-models.ts'
@@ -34,7 +35,7 @@ export interface LoadOptions {
 export async function loadProject(root: string, options: LoadOptions): Promise<Project> {
   const config = await loadConfig(root, options.env)
   const gateway = chooseGateway(config, options.gateway)
-  const defaults = parseModelDefaults(config.modelDefaults)
+  const defaults = parseModelDefaults({ ...config.modelDefaults, ...config.gateways[gateway]?.modelDefaults })
   const defaultCatalog = defaultCatalogOf(config.gateways[gateway]?.connection ?? {})
   const variables = mergeVariables(config, gateway, options.vars)
 
@@ -60,6 +61,7 @@ export async function loadProject(root: string, options: LoadOptions): Promise<P
   assertUniqueNames(models, problems)
   for (const model of models) {
     await problems.collect(() => assertAudits(model, audits))
+    await problems.collect(() => assertStatements(model))
     const path = model.kind.path
     if (path !== undefined) await problems.collect(() => resolveSeedPath(path, model, root))
   }
@@ -201,9 +203,30 @@ function assertUniqueNames(models: readonly Model[], problems: Problems): void {
 }
 
 function assertAudits(model: Model, audits: ReadonlyMap<string, AuditDefinition>): void {
-  const own = model.inline_audits.map((audit) => audit.name)
-  assertAuditsKnown(model, new Set([...ALL_BUILT_IN_AUDITS, ...audits.keys(), ...own]))
-  for (const call of model.audits) if (!audits.has(call.name) && !own.includes(call.name)) assertAuditSupported(call)
+  const own = new Map(model.inline_audits.map((audit) => [audit.name, audit]))
+  assertAuditsKnown(model, new Set([...ALL_BUILT_IN_AUDITS, ...audits.keys(), ...own.keys()]))
+  const place = { file: model.file, line: model.line }
+  for (const call of model.audits)
+    assertAuditSupported(call, own.get(call.name) ?? audits.get(call.name) ?? null, place)
+}
+
+const TRANSACTION_WORDS = new Set(['BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT'])
+
+/** A step is one transaction: a statement of the model's own must not end it. */
+function assertStatements(model: Model): void {
+  for (const { text, line } of [...model.pre, ...model.post]) {
+    const first = tokenize(text).find((token) => token.type !== 'comment')
+    if (first === undefined || !TRANSACTION_WORDS.has(first.text.toUpperCase())) continue
+    throw new MillraceError(
+      'MODEL',
+      `model '${model.name}': expected a statement that runs inside the step's transaction; got ${first.text}`,
+      {
+        file: model.file,
+        line: line + first.line - 1,
+        hint: 'remove it: Millrace begins and commits each step',
+      },
+    )
+  }
 }
 
 /** Renders every query as of the epoch, parses it, and adds what it reads to `depends_on`. */

@@ -1,5 +1,6 @@
 /** What macros of a model mean when the project is loaded and when a step runs. */
 import type { MacroEnvironment, VariableValue } from '../sql/macros.ts'
+import { quoteRelation } from '../sql/identifiers.ts'
 import type { Model, ModelKind } from './model.ts'
 
 const EPOCH_DAY = { start: 0, end: 86_400_000 }
@@ -19,7 +20,7 @@ export function loadingEnvironment(
     execution: 0,
     variables: project.variables,
     runtimeStage: 'loading',
-    thisModel: null,
+    thisModel: quoteRelation(model.relation),
     gateway: project.gateway,
     modelKind: model.kind.name,
   }

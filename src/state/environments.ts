@@ -80,7 +80,10 @@ export async function readForeignViews(session: Session, project: string): Promi
     [project],
   )
   return new Map(
-    rows.map((row) => [displayName({ catalog: null, schema: row.schema ?? 'main', name: row.name }).toLowerCase(), row.project]),
+    rows.map((row) => [
+      displayName({ catalog: null, schema: row.schema ?? 'main', name: row.name }).toLowerCase(),
+      row.project,
+    ]),
   )
 }
 

@@ -42,14 +42,18 @@ export async function readCoverage(session: Session, project: string): Promise<M
   return coverage
 }
 
-/** The units of `range` that are recorded for a version. */
-export async function readUnits(session: Session, version: string, range: Interval): Promise<Interval[]> {
-  const rows = await session.rows<{ start: number; end: number }>(
-    `SELECT epoch_ms(unit_start)::DOUBLE AS start, epoch_ms(unit_end)::DOUBLE AS "end" FROM millrace.ledger
-     WHERE version = $1 AND unit_start >= $2::TIMESTAMP AND unit_start < $3::TIMESTAMP ORDER BY unit_start`,
-    [version, toTimestamp(range.start), toTimestamp(range.end)],
+/** How many units of `range` are recorded for a version, made from the same seeds. */
+export async function countUnits(
+  session: Session,
+  { version, inputs }: Pick<UnitRecord, 'version' | 'inputs'>,
+  range: Interval,
+): Promise<number> {
+  const [row] = await session.rows<{ units: number }>(
+    `SELECT count(*)::DOUBLE AS units FROM millrace.ledger
+     WHERE version = $1 AND unit_start >= $2::TIMESTAMP AND unit_start < $3::TIMESTAMP AND inputs = $4`,
+    [version, toTimestamp(range.start), toTimestamp(range.end), inputs],
   )
-  return rows
+  return row?.units ?? 0
 }
 
 /** The recorded result of a step; null when it never committed. */

@@ -13,7 +13,7 @@ import type { MillraceActivities } from '../activities/index.ts'
 import { MillraceError } from '../errors.ts'
 import { Frontier } from '../graph/frontier.ts'
 import { parseTime } from '../graph/time.ts'
-import type { BuildInput, BuildSummary } from '../payloads.ts'
+import type { BuildInput, BuildPlan, BuildSummary } from '../payloads.ts'
 import { CONTROL_OPTIONS } from './activity-options.ts'
 import { BuildTracker } from './build-tracker.ts'
 import { progressQuery, toDetails } from './progress.ts'
@@ -23,6 +23,7 @@ const { planProject, finishBuild } = proxyActivities<MillraceActivities>(CONTROL
 
 const DEFAULT_PARALLEL = 32
 const MAX_PARALLEL = 500
+const STEPS_PER_LEASE = 2
 
 /**
  * @returns counts, and at most 100 models that did not succeed; each model's report is in the state.
@@ -44,9 +45,7 @@ export async function buildProject(input: BuildInput = {}): Promise<BuildSummary
     { ...input, build, executionMs },
   ])
   tracker.planned(plan)
-  const frontier = new Frontier(plan.steps, {
-    window: Math.min(MAX_PARALLEL, Math.max(1, Math.floor(input.maxParallel ?? DEFAULT_PARALLEL))),
-  })
+  const frontier = new Frontier(plan.steps, { window: windowOf(input, plan) })
   const run = new StepRun(plan, frontier, { build, input, executionMs, tracker, onChange: show })
   const status = await run.drain()
 
@@ -73,6 +72,14 @@ export async function buildProject(input: BuildInput = {}): Promise<BuildSummary
   if (run.cancellation !== null) throw run.cancellation
   if (status === 'failed') throw buildFailed(tracker.summary())
   return tracker.summary()
+}
+
+/**
+ * Steps in flight. Those beyond the connection's leases wait in the order they came, not by their path: enough of them
+ * that no lease is idle between two steps, and no more, or a long chain would wait behind a wide layer.
+ */
+function windowOf({ maxParallel = DEFAULT_PARALLEL }: BuildInput, { concurrentTasks }: BuildPlan): number {
+  return Math.max(1, Math.min(MAX_PARALLEL, Math.floor(maxParallel), concurrentTasks * STEPS_PER_LEASE))
 }
 
 function executionTime({ executionTime }: BuildInput, startedMs: number): number {

@@ -3,13 +3,14 @@ import { CancellationScope, condition, isCancellation, proxyActivities } from '@
 import { ActivityFailure, ApplicationFailure } from '@temporalio/common'
 import type { MillraceActivities } from '../activities/index.ts'
 import type { Frontier } from '../graph/frontier.ts'
-import type { BuildEnding, BuildInput, BuildPlan, BuildStatus } from '../payloads.ts'
+import type { BuildEnding, BuildInput, BuildPlan, BuildStatus, BuildStep } from '../payloads.ts'
 import { STEP_OPTIONS } from './activity-options.ts'
 import type { BuildTracker } from './build-tracker.ts'
 
 const { buildModel } = proxyActivities<MillraceActivities>(STEP_OPTIONS)
 
 export const DEFAULT_LOCK_TIMEOUT_SECONDS = 60
+const TIMEOUT_GRACE_MS = 60_000
 
 export interface StepRunOptions {
   build: { workflowId: string; runId: string }
@@ -79,7 +80,7 @@ export class StepRun {
     tracker.started(index)
     try {
       const outcome = await buildModel.executeWithOptions(
-        { activityId: activityId(this.#plan, index), summary: summaryOf(this.#plan, index) },
+        { activityId: activityId(this.#plan, index), summary: summaryOf(this.#plan, index), ...timeoutOf(step) },
         [
           {
             build,
@@ -110,6 +111,11 @@ export class StepRun {
     }
     this.#changes += 1
   }
+}
+
+/** The activity ends its query itself when the time is up; the server only steps in when it does not. */
+function timeoutOf({ timeoutMs }: BuildStep): { startToCloseTimeout?: number } {
+  return timeoutMs === undefined ? {} : { startToCloseTimeout: timeoutMs + TIMEOUT_GRACE_MS }
 }
 
 /** Unique among pending activities, and what a person types to find or pause it. */

@@ -57,7 +57,12 @@ test('the JSON document is that of --format json, whatever the format', async ()
 })
 
 test('a selection leaves its models and the edges between them', async () => {
-  const { document } = await runVerb(graphVerb, await createProject(FILES), ['--select', '+report', '--exclude', 'tag:t'])
+  const { document } = await runVerb(graphVerb, await createProject(FILES), [
+    '--select',
+    '+report',
+    '--exclude',
+    'tag:t',
+  ])
   expect(document).toEqual({ models: ['a.raw', 'a.report'], edges: [['a.raw', 'a.report']] })
 })
 

@@ -26,12 +26,19 @@ async function load(root: string) {
 
 test('a new project loads without problems or notices, and every model of it can be built', async () => {
   const root = join(folder, 'bike shop: #1')
-  const { code, document } = await runVerb<{ project: string; folder: string; files: string[] }>(initVerb, folder, [root])
+  const { code, document } = await runVerb<{ project: string; folder: string; files: string[] }>(initVerb, folder, [
+    root,
+  ])
   expect(code).toBe(0)
   expect(document).toMatchObject({ project: 'bike shop: #1', folder: root })
   const project = await load(root)
   expect(project).toMatchObject({ name: 'bike shop: #1', notices: [] })
-  expect(project.models.map(({ kind }) => kind.name).sort()).toEqual(['FULL', 'INCREMENTAL_BY_TIME_RANGE', 'SEED', 'VIEW'])
+  expect(project.models.map(({ kind }) => kind.name).sort()).toEqual([
+    'FULL',
+    'INCREMENTAL_BY_TIME_RANGE',
+    'SEED',
+    'VIEW',
+  ])
   expect(project.models.every(({ kind, enabled }) => enabled && BUILDABLE_KINDS.has(kind.name))).toBe(true)
   expect([...project.audits.keys()]).toEqual(['not_negative'])
   expect(project.models.some(({ audits }) => audits.some(({ name }) => name === 'not_negative'))).toBe(true)
@@ -54,14 +61,20 @@ test('files that are there are all listed, stay as they are, and nothing else is
   await writeFile(join(folder, 'seeds', 'rides.csv'), 'mine')
   await symlink(join(folder, 'nowhere'), join(folder, 'config.yaml'))
   const error = await errorOf(runVerb(initVerb, folder))
-  expect(error).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/config\.yaml, README\.md, seeds\/rides\.csv$/) })
+  expect(error).toMatchObject({
+    code: 'USAGE',
+    message: expect.stringMatching(/config\.yaml, README\.md, seeds\/rides\.csv$/),
+  })
   expect((await readdir(folder)).sort()).toEqual(['README.md', 'config.yaml', 'seeds'])
   expect(await readFile(join(folder, 'README.md'), 'utf8')).toBe('mine')
 })
 
 test('a folder with another spelling of the config is a project already', async () => {
   await writeFile(join(folder, 'config.yml'), '')
-  expect(await errorOf(runVerb(initVerb, folder))).toMatchObject({ code: 'USAGE', message: expect.stringMatching(/config\.yml$/) })
+  expect(await errorOf(runVerb(initVerb, folder))).toMatchObject({
+    code: 'USAGE',
+    message: expect.stringMatching(/config\.yml$/),
+  })
 })
 
 test('when a file cannot be written none is kept', async () => {

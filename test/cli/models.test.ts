@@ -48,7 +48,12 @@ test('the document has the header in its own spelling, with defaults filled in, 
   expect(document).toHaveLength(1)
   expect(document[0]).toMatchObject({
     name: 'shop.orders',
-    kind: { name: 'INCREMENTAL_BY_TIME_RANGE', time_column: { column: 'day', format: '%Y%m%d' }, lookback: 2, forward_only: false },
+    kind: {
+      name: 'INCREMENTAL_BY_TIME_RANGE',
+      time_column: { column: 'day', format: '%Y%m%d' },
+      lookback: 2,
+      forward_only: false,
+    },
     cron: '@hourly',
     interval_unit: 'hour',
     start: '2024-02-01',
@@ -83,7 +88,10 @@ test('the document has the header in its own spelling, with defaults filled in, 
 
 test.each([
   [[], ['shop.old', 'shop.orders', 'shop.report']],
-  [['--select', 'shop.orders+'], ['shop.orders', 'shop.report']],
+  [
+    ['--select', 'shop.orders+'],
+    ['shop.orders', 'shop.report'],
+  ],
   [['--exclude', 'kind:full'], ['shop.orders']],
 ])('%j lists %j', async (words, names) => {
   const root = await createProject(FILES)
@@ -98,14 +106,18 @@ test('a selection that matches nothing is an error', async () => {
 })
 
 test('all problems of the project come at once', async () => {
-  const root = await createProject({ 'models/a.sql': 'MODEL (nam a);\nSELECT 1', 'models/b.sql': 'MODEL (name b);\nSELEC 1' })
+  const root = await createProject({
+    'models/a.sql': 'MODEL (nam a);\nSELECT 1',
+    'models/b.sql': 'MODEL (name b);\nSELEC 1',
+  })
   const error = await errorOf(runVerb(modelsVerb, root))
   expect(error).toBeInstanceOf(ProjectError)
-  expect((error as ProjectError).problems.map(({ file }) => file).sort()).toEqual(['models/a.sql', 'models/b.sql'])
+  expect((error as ProjectError).problems.map(({ file }) => file)).toEqual(['models/a.sql', 'models/b.sql'])
 })
 
 test("the project's notices are passed on once", async () => {
-  const config = "gateways: { local: { connection: { type: duckdb } } }\nmodel_defaults: { start: 2024-01-01 }\njanitor: {}\n"
+  const config =
+    'gateways: { local: { connection: { type: duckdb } } }\nmodel_defaults: { start: 2024-01-01 }\njanitor: {}\n'
   const root = await createProject({ 'config.yaml': config, 'models/a.sql': 'MODEL (name a.b);\nSELECT 1 AS one' })
   const { said } = await runVerb(modelsVerb, root)
   expect(said).toEqual([expect.stringMatching(/^note: .*janitor/)])

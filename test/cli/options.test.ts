@@ -114,15 +114,19 @@ describe('the command line', () => {
 
 describe('client.ts', () => {
   test('an unknown verb ends with exit code 2, names the nearest, and leaves standard output empty', async () => {
-    const { code, stdout, stderr } = await runCli(['biuld'])
+    const { code, stdout, stderr } = await runCli(['buil'])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
-    expect(stderr).toMatch(/^error\[USAGE\]: expected one of the verbs .*; got 'biuld'\n {2}hint: Did you mean 'build'\?\n$/)
+    expect(stderr).toMatch(
+      /^error\[USAGE\]: expected one of the verbs .*; got 'buil'\n {2}hint: Did you mean 'build'\?\n$/,
+    )
   })
 
   test('with --json an error is the one document on standard output', async () => {
     const { code, stdout, stderr } = await runCli(['plan', '--json', '--project', '/nowhere/at/all'])
     expect(code).toBe(2)
-    expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CONFIG', message: expect.any(String), file: null, line: null } })
+    expect(JSON.parse(stdout)).toMatchObject({
+      error: { code: 'CONFIG', message: expect.any(String), file: null, line: null },
+    })
     expect(stderr).toMatch(/^error\[CONFIG\]/)
     expect(stderr).not.toContain('    at ')
   })

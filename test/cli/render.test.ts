@@ -9,13 +9,14 @@ import { errorOf, runVerb } from './run-verb.ts'
 
 const FILES = {
   'models/daily.sql': `MODEL (name a.daily, kind INCREMENTAL_BY_TIME_RANGE (time_column day), columns (day DATE, n BIGINT));
-INSTALL @ext;
+SET VARIABLE ext = @ext;
 SELECT day, count(*) AS n FROM a.kept WHERE day BETWEEN @start_ds AND @end_ds AND seen < @end_dt -- the end
 ;
 DELETE FROM @this_model WHERE n = 0;`,
   'models/kept.sql': 'MODEL (name a.kept, kind EMBEDDED);\nSELECT r.* FROM a.inner_rows AS r WHERE n > @limit',
   'models/inner.sql': "MODEL (name a.inner_rows, kind EMBEDDED);\nSELECT * FROM 'data/in.parquet'",
-  'models/full.sql': 'MODEL (name a.full_one, kind FULL);\nSELECT @execution_ds AS d, x FROM a.daily AS t, outside.source',
+  'models/full.sql':
+    'MODEL (name a.full_one, kind FULL);\nSELECT @execution_ds AS d, x FROM a.daily AS t, outside.source',
   'models/other.sql': 'MODEL (name b.daily);\nSELECT 1 AS one',
   'models/off.sql': 'MODEL (name a.off, enabled false);\nSELECT 2 AS two',
   'models/declared.sql': "MODEL (name a.declared, kind SEED (path '../seeds/s.csv'), columns (id INT, note TEXT));",
@@ -32,7 +33,7 @@ test('macros are expanded for the interval, tables keep their names, embedded mo
   const root = await createProject(FILES)
   const { document, code } = await render(root, ['a.daily', '--start', '2024-03-01', '--end', '2024-03-02'])
   expect(code).toBe(0)
-  expect(document).toMatchObject({ model: 'a.daily', pre: ['INSTALL json'], dependencies: ['a.kept'] })
+  expect(document).toMatchObject({ model: 'a.daily', pre: ["SET VARIABLE ext = 'json'"], dependencies: ['a.kept'] })
   expect(document.post).toEqual(['DELETE FROM "a"."daily" WHERE n = 0'])
   expect(document.query).toContain("BETWEEN '2024-03-01' AND '2024-03-02'")
   expect(document.query).toContain("CAST('2024-03-02 23:59:59.999999+00:00' AS TIMESTAMPTZ)")
@@ -44,7 +45,9 @@ test('macros are expanded for the interval, tables keep their names, embedded mo
 
 test('the text is the statements in order, each ended outside of its comments', async () => {
   const { text } = await render(await createProject(FILES), ['a.daily'])
-  expect(text).toMatch(/^INSTALL json;\n\nSELECT [\s\S]*\) AS typed;\n\nDELETE FROM "a"\."daily" WHERE n = 0;$/)
+  expect(text).toMatch(
+    /^SET VARIABLE ext = 'json';\n\nSELECT [\s\S]*\) AS typed;\n\nDELETE FROM "a"\."daily" WHERE n = 0;$/,
+  )
   const plain = await createProject({ 'models/c.sql': 'MODEL (name a.c);\nSELECT 1 AS one -- last' })
   expect((await runVerb(renderVerb, plain, ['c'])).text).toBe('SELECT 1 AS one -- last\n;')
 })

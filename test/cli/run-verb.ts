@@ -14,9 +14,16 @@ export interface VerbResult<T = unknown> {
   said: string[]
 }
 
+export interface VerbSurroundings {
+  env?: NodeJS.ProcessEnv
+  /** Called with each line for standard error. */
+  onSay?: (line: string) => void
+}
+
 class RecordedOutput extends Output {
   readonly answers: { text: string; document: unknown }[] = []
   readonly said: string[] = []
+  onSay: (line: string) => void = () => {}
 
   override answer(text: string, document: unknown): void {
     this.answers.push({ text, document })
@@ -24,6 +31,7 @@ class RecordedOutput extends Output {
 
   override say(line: string): void {
     this.said.push(line)
+    this.onSay(line)
   }
 }
 
@@ -32,10 +40,11 @@ export async function runVerb<T = unknown>(
   verb: Verb,
   root: string,
   words: readonly string[] = [],
-  env: NodeJS.ProcessEnv = {},
+  { env = {}, onSay = () => {} }: VerbSurroundings = {},
 ): Promise<VerbResult<T>> {
   const { args, options } = parseCommandLine(['verb', ...words])
   const output = new RecordedOutput(options)
+  output.onSay = onSay
   // An empty home: nobody's personal configuration counts.
   const code = await verb.run({ root, args, options, output, env: { HOME: root, ...env } })
   const [answer, ...more] = output.answers

@@ -49,7 +49,8 @@ export async function planForAttempts(files: Record<string, string>, now: string
   })
   const executionMs = Date.parse(now)
   const request = { build: { workflowId: 'build', runId: RUN }, executionMs }
-  const plan = await new MockActivityEnvironment().run(() => planProject(projects, request))
+  const planning: Promise<BuildPlan> = new MockActivityEnvironment().run(() => planProject(projects, request))
+  const plan = await planning
   const config = parseConnection({ type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
   const lease = (): Promise<Lease> => registry.lease(config, { holder: 'test' })
 
@@ -74,7 +75,7 @@ export async function planForAttempts(files: Record<string, string>, now: string
         executionMs,
         lockTimeoutSeconds: 10,
       }
-      const outcome = environment.run(() => buildModel(projects, input))
+      const outcome: Promise<StepOutcome> = environment.run(() => buildModel(projects, input))
       // A test looks at it when it likes; until then it is nobody's unhandled rejection.
       outcome.catch(() => undefined)
       return { cancel: () => environment.cancel(), outcome }

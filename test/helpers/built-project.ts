@@ -42,7 +42,10 @@ export async function openProject(
 ): Promise<BuiltProject> {
   const worker = await server.startWorker([root, ...roots])
   onTestFinished(() => worker.stop())
-  const config = parseConnection({ type: 'duckdb', database: join(root, database), connector_config: settings }, { root, env: {} })
+  const config = parseConnection(
+    { type: 'duckdb', database: join(root, database), connector_config: settings },
+    { root, env: {} },
+  )
   const { client } = server
   const lease = (holder = 'test'): Promise<Lease> => connectionRegistry().lease(config, { holder })
 
@@ -118,6 +121,7 @@ export function builtModels(report: BuildReport): string[] {
 
 export function modelOf(report: BuildReport, name: string): ModelReport {
   const model = report.models.find((candidate) => candidate.name === name)
-  if (model === undefined) throw new Error(`no model '${name}' in the report: ${report.models.map((m) => m.name).join(', ')}`)
+  if (model === undefined)
+    throw new Error(`no model '${name}' in the report: ${report.models.map((m) => m.name).join(', ')}`)
   return model
 }

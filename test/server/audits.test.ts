@@ -51,7 +51,8 @@ describe('a blocking audit that fails in the middle', () => {
       error: { code: 'AUDIT_FAILED', message: expect.stringContaining('unique_values(columns := (id))') },
     })
     expect(modelOf(report, 'a.middle').error?.message).toContain('models/middle.sql:1')
-    for (const name of ['a.end', 'a.last']) expect(modelOf(report, name).reason).toBe(`skipped because 'a.middle' failed`)
+    for (const name of ['a.end', 'a.last'])
+      expect(modelOf(report, name).reason).toBe(`skipped because 'a.middle' failed`)
 
     const relations = await query(
       join(root, 'w.duckdb'),
@@ -101,13 +102,13 @@ describe('a blocking audit that fails in the middle', () => {
     await project.run('INSERT INTO raw.rows SELECT 2 FROM range(9)')
 
     const counts: unknown[] = []
-    const building = project.build({ executionTime: '2024-01-05' })
-    let ended = false
-    void building.finally(() => {
-      ended = true
-    })
+    const ended = new AbortController()
+    const building = project.build({ executionTime: '2024-01-05' }).finally(() => ended.abort())
     await using lease = await project.lease('reader')
-    while (!ended) counts.push((await lease.rows<{ n: number }>('SELECT count(*) AS n FROM a."full"'))[0]?.n)
+    while (!ended.signal.aborted) {
+      const [row] = await lease.rows<{ n: number }>('SELECT count(*) AS n FROM a."full"')
+      counts.push(row?.n)
+    }
     const report = await building
 
     expect(modelOf(report, 'a.full')).toMatchObject({ status: 'error', audits: [{ name: 'slow', failures: 10 }] })

@@ -67,10 +67,8 @@ test('the command builds it too, and accepts the state_connection with a notice'
     promoted: true,
     counts: { success: MODELS.length + 1, error: 0, skipped: 0 },
   })
-  const full = await query(join(root, 'kinds.db'), 'SELECT * FROM k.full ORDER BY ALL')
-  expect(full.map((row) => Object.values(row).map((value) => (value === null ? null : String(value))))).toEqual(
-    first?.expected['full']?.rows,
-  )
+  const full = await query(join(root, 'kinds.db'), 'SELECT id::TEXT, v::TEXT, ds::TEXT, name FROM k.full ORDER BY ALL')
+  expect(full.map((row) => Object.values(row))).toEqual(first?.expected['full']?.rows)
 })
 
 async function copyOracle(): Promise<{ root: string; days: Day[] }> {
@@ -83,7 +81,7 @@ async function copyOracle(): Promise<{ root: string; days: Day[] }> {
 /** A model's columns and rows as the oracle writes them. */
 async function contents(project: BuiltProject, name: string): Promise<Day['expected'][string]> {
   const columns = await project.rows(`DESCRIBE k.${name}`)
-  const described = columns.map(({ column_name, column_type }) => `${column_name} ${column_type}`)
+  const described = columns.map(({ column_name, column_type }) => `${String(column_name)} ${String(column_type)}`)
   const rows = await project.rows(`SELECT * FROM k.${name} ORDER BY ALL`)
   return {
     columns: described,
@@ -94,7 +92,10 @@ async function contents(project: BuiltProject, name: string): Promise<Day['expec
 function asPython(value: unknown, column: string): string | null {
   if (value === null) return null
   if (typeof value === 'boolean') return value ? 'True' : 'False'
-  return column.endsWith(' DOUBLE') && Number.isInteger(value) ? `${String(value)}.0` : String(value)
+  if (typeof value === 'number')
+    return column.endsWith(' DOUBLE') && Number.isInteger(value) ? `${value}.0` : `${value}`
+  if (typeof value === 'string') return value
+  throw new TypeError(`no scalar in ${column}: ${JSON.stringify(value)}`)
 }
 
 /** First start and last end of each model's ledger; seeds have no interval of their own. */
@@ -110,7 +111,7 @@ async function intervals(project: BuiltProject): Promise<Record<string, string[]
 
 function oracleIntervals({ intervals }: Day): Record<string, string[]> {
   const entries = intervals.map(([name, start, end]) => {
-    return [name.replaceAll('"', '').replace('kinds.', ''), [start, end]] as const
+    return [name.replaceAll('"', '').replace('kinds.', ''), [start, end]] satisfies [string, string[]]
   })
   const ours = new Set(MODELS.filter((name) => !name.startsWith('seed')).map((name) => `k.${name}`))
   return Object.fromEntries(entries.filter(([name]) => ours.has(name)))

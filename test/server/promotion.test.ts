@@ -45,7 +45,9 @@ describe('one model changed', () => {
       expect(report).toMatchObject({ status: 'succeeded', promoted: true })
       const seen = await reader.stop()
 
-      const [old, fresh] = [generation - 1, generation].map((g) => JSON.stringify({ base: g, left: g, right: g, bottom: g, other: 7 }))
+      const [old, fresh] = [generation - 1, generation].map((g) =>
+        JSON.stringify({ base: g, left: g, right: g, bottom: g, other: 7 }),
+      )
       const turn = seen.indexOf(fresh ?? '')
       expect(seen.length).toBeGreaterThan(10)
       expect(turn).toBeGreaterThan(0)
@@ -97,7 +99,10 @@ describe('a build that fails', () => {
       'a.end': 'skipped',
       'a.aside': 'success',
     })
-    expect(modelOf(failed, 'a.middle').error).toMatchObject({ code: 'SQL', message: expect.stringContaining('no luck') })
+    expect(modelOf(failed, 'a.middle').error).toMatchObject({
+      code: 'SQL',
+      message: expect.stringContaining('no luck'),
+    })
     expect(modelOf(failed, 'a.end').reason).toBe(`skipped because 'a.middle' failed`)
     expect(await project.names()).toEqual([])
 

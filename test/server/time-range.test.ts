@@ -123,7 +123,9 @@ test('batch_size makes one step of so many days, each with its own range; the le
     { first: '2024-01-07', last: '2024-01-08', n: 2 },
   ])
   expect(
-    await project.rows('SELECT count(*) AS units, count(DISTINCT step) AS steps, bool_and(unit_end = unit_start + INTERVAL 1 DAY) AS days FROM millrace.ledger'),
+    await project.rows(
+      'SELECT count(*) AS units, count(DISTINCT step) AS steps, bool_and(unit_end = unit_start + INTERVAL 1 DAY) AS days FROM millrace.ledger',
+    ),
   ).toEqual([{ units: 8, steps: 3, days: true }])
 })
 
@@ -133,7 +135,8 @@ test('--start and --end limit what is built; what lies before is built when it i
       'MODEL (name a.m, kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT @start_date + range::INT AS ds FROM range(31) WHERE @start_date + range::INT <= @end_date',
   })
   const project = await openProject(server, root)
-  const days = async (): Promise<unknown[]> => (await project.rows('SELECT day(ds) AS d FROM a.m ORDER BY d')).map(({ d }) => d)
+  const days = async (): Promise<unknown[]> =>
+    (await project.rows('SELECT day(ds) AS d FROM a.m ORDER BY d')).map(({ d }) => d)
   // An end date is inclusive.
   await project.build({ executionTime: '2024-01-09', start: '2024-01-04', end: '2024-01-05' })
   expect(await days()).toEqual([4, 5])
