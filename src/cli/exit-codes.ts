@@ -10,7 +10,6 @@ const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'AUDIT_FAILED',
   'CANCELED',
   'INTERNAL',
-  'DATABASE',
   'ENVIRONMENT_CHANGED',
 ])
 

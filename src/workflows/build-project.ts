@@ -23,7 +23,7 @@ const { planProject, finishBuild } = proxyActivities<MillraceActivities>(CONTROL
 
 const DEFAULT_PARALLEL = 32
 const MAX_PARALLEL = 500
-const STEPS_PER_LEASE = 2
+const STEPS_PER_LEASE = 4
 
 /**
  * @returns counts, and at most 100 models that did not succeed; each model's report is in the state.
