@@ -8,7 +8,6 @@ import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
 import { runClient } from '../../src/cli/client.ts'
 import { needsMoreThreads, runWithMoreThreads } from '../../src/cli/respawn.ts'
-import { connectionRegistry, parseConnection } from '../../src/index.ts'
 
 const folder = fileURLToPath(new URL('.', import.meta.url))
 
@@ -29,6 +28,8 @@ interface Question {
 }
 
 async function answerQuestions(): Promise<void> {
+  // Loaded in the process that builds, not in the one that only starts it.
+  const { connectionRegistry, parseConnection } = await import('../../src/index.ts')
   const questions = parse(await readFile(join(folder, 'questions.yaml'), 'utf8')) as Question[]
   const config = parseConnection({ type: 'duckdb', database: 'warehouse.duckdb' }, { root: folder, env: process.env })
   const registry = connectionRegistry()

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve, join } from 'node:path'
 import { MillraceError, nearest } from '../errors.ts'
-import type { CommandContext, Verb } from './command.ts'
+import type { CommandContext, VerbEntry } from './command.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { parseCommandLine, type CliOptions } from './options.ts'
 import { Output } from './output.ts'
@@ -19,18 +19,20 @@ export async function runClient(argv: readonly string[]): Promise<ExitCode> {
     const { verb: name, args, options } = parseCommandLine(argv)
     output = new Output(options)
     if (options.version) return answer(output, versionText())
-    if (name === null || name === 'help') return answer(output, helpText(), name === null && !options.help ? EXIT.usage : EXIT.done)
+    if (name === null || name === 'help')
+      return answer(output, helpText(), name === null && !options.help ? EXIT.usage : EXIT.done)
     const verb = findVerb(name)
     if (options.help) return answer(output, `client.ts ${name} ${verb.usage}\n\n${verb.summary}`)
     if (verb.opens && needsMoreThreads()) return await runWithMoreThreads()
-    return await verb.run(toContext(verb, name, args, { options, output }))
+    const context = toContext(verb, name, args, { options, output })
+    return await (await verb.load()).run(context)
   } catch (error) {
     output.error(error)
     return error instanceof MillraceError ? exitCodeOf(error.code) : EXIT.failed
   }
 }
 
-function findVerb(name: string): Verb {
+function findVerb(name: string): VerbEntry {
   const verb = VERBS[name]
   if (verb !== undefined) return verb
   if (LATER_VERBS.has(name)) throw new MillraceError('NOT_YET', `the verb '${name}' comes with a later version`)
@@ -43,7 +45,7 @@ function findVerb(name: string): Verb {
 
 /** PROJECT comes first; the only argument is a PROJECT only if it is a folder with a config file. */
 function toContext(
-  verb: Verb,
+  verb: VerbEntry,
   name: string,
   args: readonly string[],
   { options, output }: { options: CliOptions; output: Output },
@@ -54,9 +56,13 @@ function toContext(
     options.project === null && first !== undefined && (args.length > most || (args.length > least && isProject(first)))
   const rest = takesProject ? args.slice(1) : [...args]
   if (rest.length < least || rest.length > most) {
-    throw new MillraceError('USAGE', `${name}: expected ${verb.usage === '' ? 'no arguments' : verb.usage}; got '${args.join(' ')}'`, {
-      hint: `see ${name} --help`,
-    })
+    throw new MillraceError(
+      'USAGE',
+      `${name}: expected ${verb.usage === '' ? 'no arguments' : verb.usage}; got '${args.join(' ')}'`,
+      {
+        hint: `see ${name} --help`,
+      },
+    )
   }
   const root = resolve(options.project ?? (takesProject ? (first ?? '.') : '.'))
   return { root, args: rest, options, output, env: process.env }
@@ -74,5 +80,7 @@ function answer(output: Output, text: string, code: ExitCode = EXIT.done): ExitC
 function helpText(): string {
   const width = Math.max(...Object.keys(VERBS).map((name) => name.length))
   const lines = Object.entries(VERBS).map(([name, { summary }]) => `  ${name.padEnd(width)}  ${summary}`)
-  return ['client.ts VERB [PROJECT] [options]', '', ...lines, '', 'client.ts VERB --help tells more of a verb.'].join('\n')
+  return ['client.ts VERB [PROJECT] [options]', '', ...lines, '', 'client.ts VERB --help tells more of a verb.'].join(
+    '\n',
+  )
 }

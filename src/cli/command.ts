@@ -13,7 +13,13 @@ export interface CommandContext {
   env: NodeJS.ProcessEnv
 }
 
+/** What a verb does. */
 export interface Verb {
+  run(context: CommandContext): Promise<ExitCode>
+}
+
+/** What is known of a verb before its code is loaded. */
+export interface VerbEntry {
   /** After the verb, for `--help`. */
   usage: string
   summary: string
@@ -21,5 +27,5 @@ export interface Verb {
   opens: boolean
   /** How many arguments it takes besides PROJECT: least and most. */
   args: readonly [number, number]
-  run(context: CommandContext): Promise<ExitCode>
+  load(): Promise<Verb>
 }

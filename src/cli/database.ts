@@ -49,7 +49,8 @@ async function remotely<T>(context: CommandContext, work: DatabaseWork<T>): Prom
   try {
     session = await openTemporal({ ...context, options }, { worker: false, mayStart: false, needsWorker: true })
   } catch (error) {
-    if (error instanceof MillraceError && (error.code === 'TEMPORAL_UNAVAILABLE' || error.code === 'NO_WORKER')) return null
+    if (error instanceof MillraceError && (error.code === 'TEMPORAL_UNAVAILABLE' || error.code === 'NO_WORKER'))
+      return null
     throw error
   }
   try {

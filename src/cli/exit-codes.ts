@@ -4,7 +4,12 @@ import type { ErrorCode } from '../errors.ts'
 export const EXIT = { done: 0, failed: 1, usage: 2, unreachable: 3, interrupted: 130 } as const
 export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 
-const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['TEMPORAL_UNAVAILABLE', 'NO_WORKER', 'DATABASE_LOCKED', 'LEASE_TIMEOUT'])
+const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
+  'TEMPORAL_UNAVAILABLE',
+  'NO_WORKER',
+  'DATABASE_LOCKED',
+  'LEASE_TIMEOUT',
+])
 const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SQL',
   'AUDIT_FAILED',

@@ -17,7 +17,9 @@ export class LiveView {
 
   draw(progress: BuildProgress): void {
     const width = Math.max(20, (this.#stream.columns || 80) - 1)
-    const lines = viewLines(progress, Date.now()).map((line) => (stripVTControlCharacters(line).length > width ? line.slice(0, width) : line))
+    const lines = viewLines(progress, Date.now()).map((line) =>
+      stripVTControlCharacters(line).length > width ? line.slice(0, width) : line,
+    )
     this.#stream.write(`${this.#erase()}${lines.join('\n')}\n`)
     this.#lines = lines.length
   }
@@ -43,7 +45,9 @@ export function viewLines({ stepsDone, stepsTotal, counts, running, startedAt }:
   const width = Math.max(0, ...running.slice(0, MAX_RUNNING).map(({ name }) => name.length))
   return [
     `${bar} ${stepsDone}/${stepsTotal} steps  ${seconds(now - Date.parse(startedAt))}${warned}${failed}`,
-    ...running.slice(0, MAX_RUNNING).map(({ name, startedAt }) => `  ${name.padEnd(width)}  ${seconds(now - Date.parse(startedAt))}`),
+    ...running
+      .slice(0, MAX_RUNNING)
+      .map(({ name, startedAt }) => `  ${name.padEnd(width)}  ${seconds(now - Date.parse(startedAt))}`),
     ...(running.length > MAX_RUNNING ? [`  and ${running.length - MAX_RUNNING} more`] : []),
   ]
 }

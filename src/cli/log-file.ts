@@ -12,7 +12,11 @@ export function logToFile(root: string, verbose: boolean): void {
     const time = new Date(Number(timestampNanos / 1_000_000n)).toISOString()
     stream.write(`${time} ${level} ${message}${meta === undefined ? '' : ` ${toJson(meta)}`}\n`)
   })
-  Runtime.install({ logger, shutdownSignals: [], telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } } })
+  Runtime.install({
+    logger,
+    shutdownSignals: [],
+    telemetryOptions: { logging: { forward: {}, filter: { core: 'WARN', other: 'ERROR' } } },
+  })
 }
 
 function toJson(meta: object): string {

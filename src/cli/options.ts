@@ -116,7 +116,8 @@ function parse(argv: readonly string[]) {
     const message = error instanceof Error ? error.message : String(error)
     const unknown = /Unknown option '(--?[^']+)'/.exec(message)?.[1]
     const known = Object.keys(OPTIONS).map((name) => `--${name}`)
-    if (unknown === undefined) throw new MillraceError('USAGE', message.split('. ')[0] ?? message, { hint: 'see --help' })
+    if (unknown === undefined)
+      throw new MillraceError('USAGE', message.split('. ')[0] ?? message, { hint: 'see --help' })
     const near = nearest(unknown, known)
     throw new MillraceError('USAGE', `expected one of the options ${known.join(' ')}; got '${unknown}'`, {
       hint: near === null ? 'see --help' : `Did you mean '${near}'?`,

@@ -60,7 +60,8 @@ export class Output {
 
 function toDocument(error: MillraceError): Record<string, unknown> {
   const { code, message, file, line, hint } = error
-  const problems = error instanceof ProjectError && error.problems.length > 1 ? { problems: error.problems.map(toDocument) } : {}
+  const problems =
+    error instanceof ProjectError && error.problems.length > 1 ? { problems: error.problems.map(toDocument) } : {}
   return { code, message, file, line, hint, ...problems }
 }
 

@@ -13,7 +13,7 @@ export async function readReport(read: PageReader, input: Omit<ReadBuildInput, '
   if (first === null) return null
   const { report } = first
   const build = { workflowId: report.workflowId, runId: report.runId }
-  for (let next = first.next; next !== null; ) {
+  for (let next = first.next; next !== null;) {
     const page: ReportPage | null = await read({ ...input, ...build, offset: next })
     report.models.push(...(page?.report.models ?? []))
     next = page?.next ?? null

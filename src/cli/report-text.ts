@@ -18,7 +18,8 @@ export function tally({ status, promoted, counts, durationMs, environment }: Bui
       return `Building ${environment}: ${summary}`
     case 'succeeded': {
       const built = counts.success + counts.warn
-      if (built === 0) return `Nothing to do: ${counts.unchanged} models of ${environment} are up to date (${took.trim() || 'done'})`
+      if (built === 0)
+        return `Nothing to do: ${counts.unchanged} models of ${environment} are up to date (${took.trim() || 'done'})`
       return `Built ${environment}${took}${promoted ? ' and promoted it' : ''}: ${summary}`
     }
     case 'failed':
@@ -41,7 +42,9 @@ export function planText(plan: PlanReport): string {
   const width = Math.max(0, ...plan.changes.map(({ model }) => model.length))
   section(
     'Changes',
-    plan.changes.map(({ model, category, reason }) => `${model.padEnd(width)}  ${category.replaceAll('_', ' ')}: ${reason}`),
+    plan.changes.map(
+      ({ model, category, reason }) => `${model.padEnd(width)}  ${category.replaceAll('_', ' ')}: ${reason}`,
+    ),
   )
   section(
     'To build',
@@ -57,7 +60,9 @@ export function planText(plan: PlanReport): string {
 }
 
 export function seconds(ms: number): string {
-  return ms < 60_000 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  return ms < 60_000
+    ? `${(ms / 1000).toFixed(1)} s`
+    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
 }
 
 const MARKS: Record<ModelReport['status'], string> = {
@@ -83,7 +88,10 @@ function modelLines(model: ModelReport, width: number): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
     .map(({ name, failures }) => `${' '.repeat(7)}audit ${name} warns: ${failures.toLocaleString('en-US')} rows`)
-  const failure = error === null ? [] : [`${' '.repeat(7)}error[${error.code}]: ${error.message.replaceAll('\n', `\n${' '.repeat(9)}`)}`]
+  const failure =
+    error === null
+      ? []
+      : [`${' '.repeat(7)}error[${error.code}]: ${error.message.replaceAll('\n', `\n${' '.repeat(9)}`)}`]
   return [`${MARKS[status].padEnd(5)}  ${name.padEnd(width)}  ${facts.join(', ')}`, ...warnings, ...failure]
 }
 

@@ -32,7 +32,10 @@ export interface SessionOptions {
 }
 
 /** @throws MillraceError TEMPORAL_UNAVAILABLE, NO_WORKER, or what is wrong with the config. */
-export async function openTemporal(context: CommandContext, { worker, needsWorker = worker, mayStart }: SessionOptions): Promise<TemporalSession> {
+export async function openTemporal(
+  context: CommandContext,
+  { worker, needsWorker = worker, mayStart }: SessionOptions,
+): Promise<TemporalSession> {
   const { root, options, env, output } = context
   const config = await loadConfig(root, env)
   const bundle = worker ? loadWorkflowBundle(env) : null
@@ -56,7 +59,13 @@ export async function openTemporal(context: CommandContext, { worker, needsWorke
       cleanup.add(() => started.stop())
       own = started
     }
-    if (needsWorker && own === null) await waitForWorker(client, { taskQueue, namespace: server.namespace, waitSeconds: options.waitSeconds, onProgress })
+    if (needsWorker && own === null)
+      await waitForWorker(client, {
+        taskQueue,
+        namespace: server.namespace,
+        waitSeconds: options.waitSeconds,
+        onProgress,
+      })
     return { client, server, project: config.project, taskQueue, worker: own, close: () => cleanup.run() }
   } catch (error) {
     await cleanup.run()
@@ -75,15 +84,26 @@ interface WorkerWait {
 }
 
 /** Nothing is started for a queue that nobody serves: it would run at a time nobody expects. */
-async function waitForWorker(client: Client, { taskQueue, namespace, waitSeconds, onProgress }: WorkerWait): Promise<void> {
+async function waitForWorker(
+  client: Client,
+  { taskQueue, namespace, waitSeconds, onProgress }: WorkerWait,
+): Promise<void> {
   const deadline = Date.now() + waitSeconds * 1000
   for (let attempt = 0; ; attempt++) {
-    const answer = await client.workflowService.describeTaskQueue({ namespace, taskQueue: { name: taskQueue }, taskQueueType: WORKFLOW_QUEUE })
+    const answer = await client.workflowService.describeTaskQueue({
+      namespace,
+      taskQueue: { name: taskQueue },
+      taskQueueType: WORKFLOW_QUEUE,
+    })
     if ((answer.pollers ?? []).length > 0) return
     if (Date.now() >= deadline) {
-      throw new MillraceError('NO_WORKER', `expected a worker on task queue '${taskQueue}' within ${waitSeconds} s; none polls it`, {
-        hint: 'start one with `worker.ts PROJECT`, or name its queue with --task-queue; nothing was started',
-      })
+      throw new MillraceError(
+        'NO_WORKER',
+        `expected a worker on task queue '${taskQueue}' within ${waitSeconds} s; none polls it`,
+        {
+          hint: 'start one with `worker.ts PROJECT`, or name its queue with --task-queue; nothing was started',
+        },
+      )
     }
     if (attempt === 2) onProgress(`Waiting for a worker on task queue '${taskQueue}'`)
     await new Promise((resolve) => setTimeout(resolve, POLL_MS))

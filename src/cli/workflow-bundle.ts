@@ -45,7 +45,8 @@ function hashSource(source: string): string {
     const files = existsSync(folder)
       ? readdirSync(folder).map((name) => join(folder, name))
       : ['.ts', '.js'].map((extension) => `${folder}${extension}`).filter((file) => existsSync(file))
-    for (const file of files.filter((name) => /\.[tj]s$/.test(name)).sort()) hash.update(file).update(readFileSync(file))
+    for (const file of files.filter((name) => /\.[tj]s$/.test(name)).sort())
+      hash.update(file).update(readFileSync(file))
   }
   return hash.digest('hex').slice(0, 24)
 }

@@ -23,10 +23,6 @@ import { workflowUrl } from '../workflow-url.ts'
 const REPORT_TIMEOUT_MS = 120_000
 
 export const buildVerb: Verb = {
-  usage: '[--select EXPR] [--exclude EXPR] [--full-refresh] [--detach] [--keep] …',
-  summary: 'make the environment match the project, up to now',
-  opens: true,
-  args: [0, 0],
   async run(context) {
     const { options } = context
     endWithLaunchers()
@@ -83,13 +79,21 @@ async function startBuild(
       context.output.say(`Going on with the unfinished build '${workflowId}'`)
       return client.workflow.getHandle(workflowId, runId)
     }
-    throw new MillraceError('BUILD_RUNNING', `environment '${context.options.environment}' of project '${project}' is being built by '${workflowId}' (run ${runId})`, {
-      hint: `wait for it, follow it with \`watch\`, or stop it with \`cancel\``,
-    })
+    throw new MillraceError(
+      'BUILD_RUNNING',
+      `environment '${context.options.environment}' of project '${project}' is being built by '${workflowId}' (run ${runId})`,
+      {
+        hint: `wait for it, follow it with \`watch\`, or stop it with \`cancel\``,
+      },
+    )
   }
 }
 
-async function followBuild(session: TemporalSession, context: CommandContext, handle: WorkflowHandle): Promise<ExitCode> {
+async function followBuild(
+  session: TemporalSession,
+  context: CommandContext,
+  handle: WorkflowHandle,
+): Promise<ExitCode> {
   const { output } = context
   const embedded = session.server.embedded !== null
   const following = follow(handle, output)
@@ -104,13 +108,21 @@ async function followBuild(session: TemporalSession, context: CommandContext, ha
       (error: unknown) => ({ error }),
     )
     // On a server that goes on without us, Ctrl-C only stops following.
-    const outcome = await Promise.race([ended, embedded ? new Promise<never>(() => {}) : interrupt.happened.then(() => 'detached' as const), workerFailure(session)])
+    const outcome = await Promise.race([
+      ended,
+      embedded ? new Promise<never>(() => {}) : interrupt.happened.then(() => 'detached' as const),
+      workerFailure(session),
+    ])
     await following.stop()
     if (outcome === 'detached') {
       output.say(`The build '${handle.workflowId}' goes on. ${howToGoOn(context)}`)
       return EXIT.interrupted
     }
-    return await printOutcome(session, context, { handle, error: outcome?.error ?? null, interrupted: interrupt.count > 0 })
+    return await printOutcome(session, context, {
+      handle,
+      error: outcome?.error ?? null,
+      interrupted: interrupt.count > 0,
+    })
   } finally {
     await following.stop()
     interrupt.remove()
@@ -123,12 +135,17 @@ interface Outcome {
   interrupted: boolean
 }
 
-async function printOutcome(session: TemporalSession, context: CommandContext, { handle, error, interrupted }: Outcome): Promise<ExitCode> {
+async function printOutcome(
+  session: TemporalSession,
+  context: CommandContext,
+  { handle, error, interrupted }: Outcome,
+): Promise<ExitCode> {
   const canceled = isCanceled(error)
   if (error !== null && !canceled && failedSummary(error) === null) throw mismatch(toMillraceError(error))
   const report = await reportOf(session, context, handle)
   if (report === null) {
-    if (canceled) throw new MillraceError('CANCELED', `the build '${handle.workflowId}' was cancelled before it was planned`)
+    if (canceled)
+      throw new MillraceError('CANCELED', `the build '${handle.workflowId}' was cancelled before it was planned`)
     throw new MillraceError('INTERNAL', `the build '${handle.workflowId}' left no report`)
   }
   context.output.answer(reportText(report), report)
@@ -136,7 +153,11 @@ async function printOutcome(session: TemporalSession, context: CommandContext, {
   return report.status === 'succeeded' ? EXIT.done : EXIT.failed
 }
 
-async function reportOf({ client, taskQueue, project }: TemporalSession, { options }: CommandContext, handle: WorkflowHandle): Promise<BuildReport | null> {
+async function reportOf(
+  { client, taskQueue, project }: TemporalSession,
+  { options }: CommandContext,
+  handle: WorkflowHandle,
+): Promise<BuildReport | null> {
   const { runId } = await handle.describe()
   return readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), {
     project,
@@ -151,7 +172,9 @@ async function reportOf({ client, taskQueue, project }: TemporalSession, { optio
 /** The worker's per-model hashes come as the hint of a mismatch; a person needs the names. */
 function mismatch(error: unknown): unknown {
   if (!(error instanceof MillraceError) || error.code !== 'PROJECT_MISMATCH') return error
-  return new MillraceError('PROJECT_MISMATCH', error.message, { hint: 'deploy the same folder to the worker, or build from there' })
+  return new MillraceError('PROJECT_MISMATCH', error.message, {
+    hint: 'deploy the same folder to the worker, or build from there',
+  })
 }
 
 async function workerFailure({ worker }: TemporalSession): Promise<never> {
@@ -160,9 +183,13 @@ async function workerFailure({ worker }: TemporalSession): Promise<never> {
 }
 
 function cannotDetach(): MillraceError {
-  return new MillraceError('USAGE', '--detach needs a Temporal server that outlives the command; the only one is the embedded server this command started', {
-    hint: 'name a server with --address, or keep one running: `build --keep` or `worker.ts` in another terminal',
-  })
+  return new MillraceError(
+    'USAGE',
+    '--detach needs a Temporal server that outlives the command; the only one is the embedded server this command started',
+    {
+      hint: 'name a server with --address, or keep one running: `build --keep` or `worker.ts` in another terminal',
+    },
+  )
 }
 
 function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {

@@ -7,10 +7,6 @@ import { isCanceled } from '../remote-error.ts'
 import { openTemporal } from '../temporal-session.ts'
 
 export const cancelVerb: Verb = {
-  usage: '[WORKFLOW_ID]',
-  summary: "stop a build; without an id that of the environment; what was built is kept, no view moves",
-  opens: true,
-  args: [0, 1],
   async run(context) {
     const { args, options, output } = context
     const session = await openTemporal(context, { worker: false, mayStart: false })
@@ -25,7 +21,10 @@ export const cancelVerb: Verb = {
         },
       )
       if (status !== 'RUNNING') {
-        throw new MillraceError('USAGE', `expected a running build '${workflowId}'; ${status === null ? 'there is none' : `it is ${status.toLowerCase()}`}`)
+        throw new MillraceError(
+          'USAGE',
+          `expected a running build '${workflowId}'; ${status === null ? 'there is none' : `it is ${status.toLowerCase()}`}`,
+        )
       }
       await handle.cancel()
       const ending = await endingOf(handle)

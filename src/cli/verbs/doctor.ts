@@ -11,10 +11,6 @@ import { loadForVerb } from '../load-for-verb.ts'
 import { chooseGateway } from '../open-gateway.ts'
 
 export const doctorVerb: Verb = {
-  usage: '[--gateway NAME] [--address HOST:PORT]',
-  summary: 'checks config, versions, credentials, database, Temporal, threads and extensions; says what to do',
-  opens: true,
-  args: [0, 0],
   async run(context) {
     const { checks, secrets } = await runChecks(context)
     const shown = checks.map((check) => withoutSecrets(check, secrets))

@@ -6,10 +6,6 @@ import { EXIT } from '../exit-codes.ts'
 import { loadForVerb, selectedGraph } from '../load-for-verb.ts'
 
 export const graphVerb: Verb = {
-  usage: `[--format ${GRAPH_FORMATS.join('|')}] [--select EXPR] [--exclude EXPR]`,
-  summary: 'which model reads which, as text, for Mermaid, for Graphviz or as JSON',
-  opens: false,
-  args: [0, 0],
   async run(context) {
     const format = parseFormat(context.options.format)
     await using loaded = await loadForVerb(context)

@@ -8,10 +8,6 @@ import { EXIT } from '../exit-codes.ts'
 import { newProjectFiles } from '../template/new-project.ts'
 
 export const initVerb: Verb = {
-  usage: '[DIR]',
-  summary: 'a new project that builds at once; never overwrites',
-  opens: false,
-  args: [0, 1],
   async run({ root, args, options, output }) {
     const folder = args[0] === undefined ? root : resolve(args[0])
     const project = basename(folder) || 'warehouse'

@@ -7,10 +7,6 @@ import { toModelDocument } from '../model-document.ts'
 import { textTable } from '../text-table.ts'
 
 export const modelsVerb: Verb = {
-  usage: '[--select EXPR] [--exclude EXPR]',
-  summary: 'the models as loaded; disabled ones too, unless models are selected',
-  opens: false,
-  args: [0, 0],
   async run(context) {
     await using loaded = await loadForVerb(context)
     const { project } = loaded

@@ -11,10 +11,6 @@ import { planText } from '../report-text.ts'
 import { toBuildInput } from '../build-input.ts'
 
 export const planVerb: Verb = {
-  usage: '[--select EXPR] [--exclude EXPR] [--start T] [--end T] …',
-  summary: 'what would be built and why: new, changed, removed, missing intervals, unchanged',
-  opens: true,
-  args: [0, 0],
   async run(context) {
     const { root, env, output } = context
     const { project } = await loadConfig(root, env)
@@ -45,7 +41,7 @@ function toPreviewInput(context: CommandContext, project: string): Omit<PreviewI
 
 async function readPages(read: (offset: number) => Promise<PreviewPage>): Promise<PlanReport> {
   let json = ''
-  for (let next: number | null = 0; next !== null; ) {
+  for (let next: number | null = 0; next !== null;) {
     const page: PreviewPage = await read(next)
     json += page.json
     next = page.next

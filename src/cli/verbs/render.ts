@@ -26,10 +26,6 @@ export interface RenderDocument {
 }
 
 export const renderVerb: Verb = {
-  usage: 'MODEL [--start T] [--end T] [--execution-time T]',
-  summary: 'the SQL that would run; the interval is yesterday unless --start and --end say otherwise',
-  opens: false,
-  args: [1, 1],
   async run(context) {
     const [written = ''] = context.args
     const times = parseTimes(context.options, Date.now())

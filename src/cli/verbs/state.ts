@@ -14,10 +14,6 @@ import { readStateFile, writeStateFile } from '../state-file.ts'
 const USAGE = 'export FILE | import FILE'
 
 export const stateVerb: Verb = {
-  usage: USAGE,
-  summary: "the project's state (ledger, versions, environments, builds) to or from a file; not the tables themselves",
-  opens: true,
-  args: [2, 2],
   async run(context) {
     const [action = '', file = ''] = context.args
     const run = ACTIONS[action]

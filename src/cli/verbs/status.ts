@@ -16,10 +16,6 @@ import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 const REPORT_TIMEOUT_MS = 60_000
 
 export const statusVerb: Verb = {
-  usage: '[WORKFLOW_ID]',
-  summary: "a build's state now; without an id that of the environment's latest build",
-  opens: true,
-  args: [0, 1],
   async run(context) {
     const report = await readStatus(context)
     context.output.answer(reportText(report), report)
@@ -28,10 +24,6 @@ export const statusVerb: Verb = {
 }
 
 export const watchVerb: Verb = {
-  usage: '[WORKFLOW_ID]',
-  summary: "a build's state, live until it ends",
-  opens: true,
-  args: [0, 1],
   async run(context) {
     const session = await openSession(context)
     if (session !== null) {
@@ -89,16 +81,23 @@ async function readStatus(context: CommandContext): Promise<BuildReport> {
     lockTimeoutSeconds: options.lockTimeoutSeconds,
   }
   const report = await withDatabase(context, {
-    direct: (projects, lockTimeoutSeconds) => readReport((page) => readBuildPage(projects, { ...page, lockTimeoutSeconds }), input),
+    direct: (projects, lockTimeoutSeconds) =>
+      readReport((page) => readBuildPage(projects, { ...page, lockTimeoutSeconds }), input),
     async remote(client, taskQueue) {
       const recorded = await readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), input)
-      return recorded === null ? null : withRunning(recorded, client.workflow.getHandle(recorded.workflowId, recorded.runId))
+      return recorded === null
+        ? null
+        : withRunning(recorded, client.workflow.getHandle(recorded.workflowId, recorded.runId))
     },
   })
   if (report !== null) return report
-  throw new MillraceError('USAGE', `expected a build of environment '${options.environment}' of project '${project}'; there was none${args[0] === undefined ? '' : ` with workflow id '${args[0]}'`}`, {
-    hint: 'start one with `build`',
-  })
+  throw new MillraceError(
+    'USAGE',
+    `expected a build of environment '${options.environment}' of project '${project}'; there was none${args[0] === undefined ? '' : ` with workflow id '${args[0]}'`}`,
+    {
+      hint: 'start one with `build`',
+    },
+  )
 }
 
 /** The state knows what is done; what runs just now only the workflow knows. */
