@@ -17,6 +17,7 @@ import { AuditFailed } from './audit-failed.ts'
 import { runWarningAudits } from './audit-step.ts'
 import { isRetryable, StepError, toFailure } from './failures.ts'
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts'
+import { locateError } from './locate-error.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 import { createStepWork, type StepWork } from './step-work.ts'
 import { StepBusy } from './step-busy.ts'
@@ -165,7 +166,7 @@ async function placed<T>(definition: ModelDefinition, work: () => Promise<T>): P
   } catch (error) {
     if (error instanceof MillraceError || error instanceof StepBusy) throw error
     const { model } = definition
-    throw new StepError(error, { model: model.name, file: model.file, line: model.query?.line ?? model.line })
+    throw new StepError(error, { model: model.name, file: model.file, line: locateError(error, model) })
   }
 }
 

@@ -41,12 +41,15 @@ export function toFailure(error: unknown, { exhausted = false } = {}): Applicati
       error instanceof ProjectError
         ? error.problems.map(({ code, message, file, line, hint }) => ({ code, message, file, line, hint }))
         : []
-    return ApplicationFailure.create({
+    const failure = ApplicationFailure.create({
       type: code,
       message: firstLineFirst(error),
       nonRetryable: true,
       details: [{ code, message, file, line, hint, problems: problems.slice(0, 100) }],
     })
+    // What is wrong is in the user's project: our stack says nothing about it, in history, logs and the Web UI.
+    if (code !== 'INTERNAL') failure.stack = ''
+    return failure
   }
   const { message, kind, retryable, hint } = classifySqlError(error)
   // A fault of Millrace itself keeps its stack in the failure; a database's error does not need one.
@@ -62,5 +65,7 @@ export function toFailure(error: unknown, { exhausted = false } = {}): Applicati
 function firstLineFirst(error: MillraceError): string {
   if (error instanceof ProjectError && error.problems.length > 1) return formatError(error)
   const place = error.file === null ? '' : ` (${error.file}${error.line === null ? '' : `:${error.line}`})`
-  return `${error.message}${place}${error.hint === null ? '' : `\n${error.hint}`}`
+  // The hint of a mismatch is for the client to read: a hash of each model.
+  const hint = error.hint === null || error.code === 'PROJECT_MISMATCH' ? '' : `\n${error.hint}`
+  return `${error.message}${place}${hint}`
 }

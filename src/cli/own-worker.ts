@@ -1,8 +1,8 @@
 /** A worker inside a command: for builds that no worker of a deployment serves. */
 import { NativeConnection, Worker } from '@temporalio/worker'
-import { hostname } from 'node:os'
 import { MillracePlugin } from '../plugin.ts'
 import type { FoundServer } from '../temporal/find-server.ts'
+import { commandIdentity } from './pollers.ts'
 
 export interface OwnWorkerOptions {
   server: FoundServer
@@ -27,7 +27,7 @@ export async function startOwnWorker(options: OwnWorkerOptions): Promise<OwnWork
       connection,
       namespace: server.namespace,
       taskQueue,
-      identity: `millrace@${hostname()}:${process.pid}`,
+      identity: commandIdentity(),
       workflowBundle: await options.bundle,
       // A command that ends must not wait for its queries: they are interrupted and rolled back.
       shutdownGraceTime: 0,

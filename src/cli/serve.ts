@@ -1,6 +1,5 @@
 /** Serves the builds of one or more projects until SIGINT or SIGTERM. */
 import { NativeConnection, Worker } from '@temporalio/worker'
-import { hostname } from 'node:os'
 import { resolve } from 'node:path'
 import { MillracePlugin } from '../plugin.ts'
 import { loadConfig } from '../project/config.ts'
@@ -11,6 +10,7 @@ import { endWithLaunchers } from './lifetime.ts'
 import { logToFile } from './log-file.ts'
 import type { CliOptions } from './options.ts'
 import type { Output } from './output.ts'
+import { workerIdentity } from './pollers.ts'
 import { loadWorkflowBundle } from './workflow-bundle.ts'
 
 export async function serve(folders: readonly string[], options: CliOptions, output: Output): Promise<void> {
@@ -19,15 +19,17 @@ export async function serve(folders: readonly string[], options: CliOptions, out
   const roots = folders.map((folder) => resolve(folder))
   const configs = await Promise.all(roots.map((root) => loadConfig(root, env)))
   const root = roots[0] ?? process.cwd()
-  logToFile(root, options.verbose)
   const cleanup = new Cleanup()
   try {
     // One worker per queue: by default every project has its own, so that a build finds who serves it.
     const { address, namespace } = options
     const onProgress = (line: string): void => output.say(line)
     const bundle = loadWorkflowBundle(env)
+    bundle.catch(() => {})
     const server = await findTemporalServer({ address, namespace, projectRoot: root, env, onProgress, mayStart: true })
     cleanup.add(() => server.embedded?.stop())
+    // Not before a connection follows: its end is what ends the SDK's runtime, which else keeps the process alive.
+    logToFile(root, options.verbose)
     const connection = await NativeConnection.connect(server.connectionOptions)
     cleanup.add(() => connection.close())
     const queues = new Map<string, string[]>()
@@ -42,7 +44,7 @@ export async function serve(folders: readonly string[], options: CliOptions, out
           connection,
           namespace: server.namespace,
           taskQueue,
-          identity: `millrace@${hostname()}:${process.pid}:${taskQueue}`,
+          identity: workerIdentity(taskQueue),
           workflowBundle: await bundle,
           plugins: [new MillracePlugin({ projects, env })],
         }),

@@ -1,6 +1,5 @@
 /** A command's way to Temporal: the server, a client, and a worker of its own where nobody named a server. */
 import { Client, Connection } from '@temporalio/client'
-import proto from '@temporalio/proto'
 import { MillraceError } from '../errors.ts'
 import { loadConfig } from '../project/config.ts'
 import { findTemporalServer, type FoundServer } from '../temporal/find-server.ts'
@@ -8,6 +7,7 @@ import { Cleanup } from './cleanup.ts'
 import type { CommandContext } from './command.ts'
 import { logToFile } from './log-file.ts'
 import { startOwnWorker, type OwnWorker } from './own-worker.ts'
+import { isServedHere, readPollers } from './pollers.ts'
 import { loadWorkflowBundle } from './workflow-bundle.ts'
 
 export interface TemporalSession {
@@ -23,7 +23,7 @@ export interface TemporalSession {
 }
 
 export interface SessionOptions {
-  /** Start a worker in this process, unless an address was named. */
+  /** Start a worker in this process, unless an address was named or a `worker.ts` of this machine serves the queue. */
   worker: boolean
   /** Somebody must serve the queue: wait for a worker where none is started. Default: as `worker`. */
   needsWorker?: boolean
@@ -50,9 +50,11 @@ export async function openTemporal(
     cleanup.add(() => connection.close())
     const client = new Client({ connection, namespace: server.namespace })
     const taskQueue = options.taskQueue ?? `millrace-${config.project}`
+    const queue = { namespace: server.namespace, taskQueue }
     const named = server.kind === 'address' || server.kind === 'environment'
+    const served = named || (server.embedded === null && (await isServedHere(client, queue)))
     let own: OwnWorker | null = null
-    if (bundle !== null && !named) {
+    if (bundle !== null && !served) {
       // Only where a worker follows: its end is what ends the SDK's runtime, which else keeps the process alive.
       logToFile(root, options.verbose)
       const started = await startOwnWorker({ server, taskQueue, projects: [root], env, bundle })
@@ -74,7 +76,6 @@ export async function openTemporal(
 }
 
 const POLL_MS = 500
-const WORKFLOW_QUEUE = proto.temporal.api.enums.v1.TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW
 
 interface WorkerWait {
   taskQueue: string
@@ -90,12 +91,7 @@ async function waitForWorker(
 ): Promise<void> {
   const deadline = Date.now() + waitSeconds * 1000
   for (let attempt = 0; ; attempt++) {
-    const answer = await client.workflowService.describeTaskQueue({
-      namespace,
-      taskQueue: { name: taskQueue },
-      taskQueueType: WORKFLOW_QUEUE,
-    })
-    if ((answer.pollers ?? []).length > 0) return
+    if ((await readPollers(client, { namespace, taskQueue })).length > 0) return
     if (Date.now() >= deadline) {
       throw new MillraceError(
         'NO_WORKER',

@@ -5,7 +5,12 @@ import type { Project } from './project.ts'
 
 /** Equal for two copies of a folder that build the same; seeds' files count by their models' headers only. */
 export function projectHash(project: Project): string {
-  return sha256(modelHashes(project)).slice(0, 32)
+  return toProjectHash(modelHashes(project))
+}
+
+/** @param hashes of the project's models, as {@link modelHashes} makes them. */
+export function toProjectHash(hashes: Readonly<Record<string, string>>): string {
+  return sha256(hashes).slice(0, 32)
 }
 
 /** A short hash per enabled model, by name. */

@@ -23,7 +23,7 @@ const { planProject, finishBuild } = proxyActivities<MillraceActivities>(CONTROL
 
 const DEFAULT_PARALLEL = 32
 const MAX_PARALLEL = 500
-const STEPS_PER_LEASE = 4
+const STEPS_PER_LEASE = 2
 
 /**
  * @returns counts, and at most 100 models that did not succeed; each model's report is in the state.
@@ -92,14 +92,17 @@ function executionTime({ executionTime }: BuildInput, startedMs: number): number
   }
 }
 
+/** First what went wrong and where: lists show one line. */
 function buildFailed(summary: BuildSummary): ApplicationFailure {
   const { counts, problems } = summary
   const first = problems.find(({ status }) => status === 'error')
-  const cause = first === undefined ? '' : `\n${first.name}: ${first.error?.message ?? ''}`
-  return ApplicationFailure.create({
+  const cause = first === undefined ? '' : `${first.name}: ${first.error?.message ?? ''}\n`
+  const failure = ApplicationFailure.create({
     type: 'BUILD_FAILED',
-    message: `${counts.error} failed, ${counts.skipped} skipped; nothing was promoted${cause}`,
+    message: `${cause}${counts.error} failed, ${counts.skipped} skipped; nothing was promoted`,
     nonRetryable: true,
     details: [summary],
   })
+  failure.stack = ''
+  return failure
 }

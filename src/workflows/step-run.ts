@@ -130,7 +130,16 @@ function summaryOf(plan: BuildPlan, index: number): string {
   if (step === undefined) return ''
   const kind = step.kind.toLowerCase()
   if (step.interval === null || kind !== 'incremental_by_time_range') return `${step.model} · ${kind}`
-  return `${step.model} · ${day(step.interval[0])} – ${day(step.interval[1])}`
+  return `${step.model} · ${span(...step.interval)}`
+}
+
+const DAY_MS = 86_400_000
+
+/** As a person says it: days by the first and the last one, anything finer by its half-open bounds. */
+function span(start: number, end: number): string {
+  if (start % DAY_MS !== 0 || end % DAY_MS !== 0) return `${day(start)} – ${day(end)}`
+  const last = end - DAY_MS
+  return last <= start ? day(start) : `${day(start)} – ${day(last)}`
 }
 
 /** Midnight is written as a date. */

@@ -1,5 +1,6 @@
 /** A planned project whose steps a test builds itself, activity by activity, as often and as much at once as it likes. */
 import { MockActivityEnvironment } from '@temporalio/testing'
+import { DefaultLogger } from '@temporalio/worker'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { buildModel } from '../../src/activities/build-model.ts'
@@ -36,6 +37,8 @@ export interface AttemptOptions {
 }
 
 const RUN = 'run-1'
+/** Failing is what many attempts are for. */
+const QUIET = new DefaultLogger('ERROR')
 
 /** Plans the project up to `now`; nothing is built. */
 export async function planForAttempts(files: Record<string, string>, now: string): Promise<PlannedProject> {
@@ -64,7 +67,7 @@ export async function planForAttempts(files: Record<string, string>, now: string
       return found
     },
     attempt(step, { runId = RUN, number = 1 } = {}) {
-      const environment = new MockActivityEnvironment({ attempt: number })
+      const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET })
       const input: StepInput = {
         build: { workflowId: 'build', runId },
         project: plan.project,

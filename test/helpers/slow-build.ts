@@ -1,8 +1,10 @@
 /** Builds with a query that runs for minutes, or until the test lets it end: for what happens in mid-query. */
 import { Client, Connection } from '@temporalio/client'
 import { defaultPayloadConverter } from '@temporalio/common'
+import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
 import { readServerFile, type ServerFile } from '../../src/temporal/server-file.ts'
 import { createProject, query, writeFiles } from './project.ts'
@@ -92,6 +94,12 @@ export async function timesFastWasBuilt(root: string): Promise<number> {
     "SELECT last_value::INTEGER AS n FROM duckdb_sequences() WHERE sequence_name = 'made'",
   )
   return Number(row?.['n'] ?? 0)
+}
+
+/** Every process that has the folder on its command line: commands, their launchers, the server, its watchdog. */
+export async function processesOf(root: string): Promise<string[]> {
+  const { stdout } = await promisify(execFile)('ps', ['-axww', '-o', 'pid=,args='])
+  return stdout.split('\n').filter((line) => line.includes(root))
 }
 
 const LIMIT_MS = 90_000

@@ -42,9 +42,10 @@ export function watchStatements(watch: StatementWatch): () => void {
   }
 }
 
-/** Whether the statement commits a transaction that has said `text`, by itself or as the end of a script. */
-export function isCommitOf({ sql, transaction }: WatchedStatement, text: string): boolean {
-  return /(^|;\s*)COMMIT$/.test(sql) && transaction.some((statement) => statement.includes(text))
+/** Whether the statement commits a transaction that has said all the texts, by itself or as the end of a script. */
+export function isCommitOf({ sql, transaction }: WatchedStatement, ...texts: readonly string[]): boolean {
+  if (!/(^|;\s*)COMMIT;?$/.test(sql)) return false
+  return texts.every((text) => transaction.some((statement) => statement.includes(text)))
 }
 
 function toText(_: string, value: unknown): unknown {

@@ -2,9 +2,7 @@
 import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client'
 import { MillraceError } from '../../errors.ts'
 import type { BuildReport } from '../../payloads.ts'
-import { createSqlParser } from '../../project/sql-parser.ts'
-import { loadProject } from '../../project/load.ts'
-import { projectHash } from '../../project/project-hash.ts'
+import { modelHashes, toProjectHash } from '../../project/project-hash.ts'
 import { toBuildInput } from '../build-input.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
@@ -12,7 +10,9 @@ import { followUp } from '../follow-up.ts'
 import { follow } from '../follow.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { endWithLaunchers } from '../lifetime.ts'
+import { loadForVerb } from '../load-for-verb.ts'
 import { isAlive, ownIdentity, type ProcessIdentity } from '../process-identity.ts'
+import { nameMismatch } from '../project-mismatch.ts'
 import { readReport, remotePages } from '../read-report.ts'
 import { isCanceled, failedSummary, toMillraceError } from '../remote-error.ts'
 import { reportText } from '../report-text.ts'
@@ -27,15 +27,15 @@ export const buildVerb: Verb = {
     const { options } = context
     endWithLaunchers()
     // Before anything is started: what is wrong with the folder is said at once.
-    const hash = await loadFirst(context)
+    const hashes = await loadFirst(context)
     const session = await openTemporal(context, { worker: true, mayStart: true })
     try {
       if (options.detach && session.server.embedded !== null) throw cannotDetach()
-      const handle = await startBuild(session, context, session.worker === null ? hash : null)
+      const handle = await startBuild(session, context, session.worker === null ? toProjectHash(hashes) : null)
       const url = workflowUrl(session.server, handle)
       if (url !== null) context.output.say(`Web UI: ${url}`)
       if (options.detach) return detached(context, handle)
-      const code = await followBuild(session, context, handle)
+      const code = await followBuild(session, context, { handle, hashes })
       if (options.keep && code !== EXIT.interrupted) await keep(session, context)
       return code
     } finally {
@@ -44,14 +44,10 @@ export const buildVerb: Verb = {
   },
 }
 
-async function loadFirst({ root, options, env }: CommandContext): Promise<string> {
-  const parser = createSqlParser()
-  try {
-    const gateway = options.gateway === null ? {} : { gateway: options.gateway }
-    return projectHash(await loadProject(root, { ...gateway, vars: options.vars, env, parser }))
-  } finally {
-    await parser.close()
-  }
+/** @returns a hash of each model of the folder. */
+async function loadFirst(context: CommandContext): Promise<Record<string, string>> {
+  await using loaded = await loadForVerb(context)
+  return modelHashes(loaded.project)
 }
 
 /** Starts the environment's build, or joins one whose command is gone. */
@@ -89,10 +85,16 @@ async function startBuild(
   }
 }
 
+interface StartedBuild {
+  handle: WorkflowHandle
+  /** Of this folder's models. */
+  hashes: Record<string, string>
+}
+
 async function followBuild(
   session: TemporalSession,
   context: CommandContext,
-  handle: WorkflowHandle,
+  { handle, hashes }: StartedBuild,
 ): Promise<ExitCode> {
   const { output } = context
   const embedded = session.server.embedded !== null
@@ -120,6 +122,7 @@ async function followBuild(
     }
     return await printOutcome(session, context, {
       handle,
+      hashes,
       error: outcome?.error ?? null,
       interrupted: interrupt.count > 0,
     })
@@ -129,8 +132,7 @@ async function followBuild(
   }
 }
 
-interface Outcome {
-  handle: WorkflowHandle
+interface Outcome extends StartedBuild {
   error: unknown
   interrupted: boolean
 }
@@ -138,10 +140,10 @@ interface Outcome {
 async function printOutcome(
   session: TemporalSession,
   context: CommandContext,
-  { handle, error, interrupted }: Outcome,
+  { handle, hashes, error, interrupted }: Outcome,
 ): Promise<ExitCode> {
   const canceled = isCanceled(error)
-  if (error !== null && !canceled && failedSummary(error) === null) throw mismatch(toMillraceError(error))
+  if (error !== null && !canceled && failedSummary(error) === null) throw named(toMillraceError(error), hashes)
   const report = await reportOf(session, context, handle)
   if (report === null) {
     if (canceled)
@@ -169,12 +171,8 @@ async function reportOf(
   })
 }
 
-/** The worker's per-model hashes come as the hint of a mismatch; a person needs the names. */
-function mismatch(error: unknown): unknown {
-  if (!(error instanceof MillraceError) || error.code !== 'PROJECT_MISMATCH') return error
-  return new MillraceError('PROJECT_MISMATCH', error.message, {
-    hint: 'deploy the same folder to the worker, or build from there',
-  })
+function named(error: unknown, hashes: Record<string, string>): unknown {
+  return error instanceof MillraceError && error.code === 'PROJECT_MISMATCH' ? nameMismatch(error, hashes) : error
 }
 
 async function workerFailure({ worker }: TemporalSession): Promise<never> {

@@ -13,7 +13,8 @@ import { toBuildInput } from '../build-input.ts'
 export const planVerb: Verb = {
   async run(context) {
     const { root, env, output } = context
-    const { project } = await loadConfig(root, env)
+    const { project, notices } = await loadConfig(root, env)
+    for (const notice of notices) output.notice(notice)
     const input = toPreviewInput(context, project)
     const report = await withDatabase(context, {
       direct: (projects, lockTimeoutSeconds) =>
