@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config'
 
+// Inherited by the processes that run the tests, whose queries would otherwise share four threads with everything else.
+process.env['UV_THREADPOOL_SIZE'] ??= '64'
+
 const common = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 240_000 }
 
 /** `unit` needs nothing but this folder; `server` runs against a real Temporal server, one file at a time so that timing claims hold. */

@@ -99,6 +99,8 @@ export interface AuditResult {
   status: AuditStatus
   /** Rows the audit returned. */
   failures: number
+  /** Why an audit that does not block could not run; it warns with no failures then. */
+  message?: string
 }
 
 /** What a step leaves in the workflow's history. */

@@ -1,5 +1,7 @@
 /** The audits of a step: blocking ones inside its transaction, the others after the commit. */
 import type { Lease } from '../connections/lease.ts'
+import { classifySqlError } from '../connections/sql-errors.ts'
+import { MillraceError } from '../errors.ts'
 import type { AuditResult } from '../payloads.ts'
 import type { AuditCall, AuditDefinition } from '../project/model.ts'
 import { macroEnvironment } from '../project/render-model.ts'
@@ -30,7 +32,7 @@ export async function runBlockingAudits(session: Session, work: StepWork): Promi
   return results
 }
 
-/** Runs the audits that only warn; one whose SQL fails is reported as a warning with no count. */
+/** Runs the audits that only warn; one whose SQL fails is a warning that says why. */
 export async function runWarningAudits(work: StepWork): Promise<AuditResult[]> {
   const results: AuditResult[] = []
   for (const audit of auditsOf(work, false)) {
@@ -38,9 +40,10 @@ export async function runWarningAudits(work: StepWork): Promise<AuditResult[]> {
     try {
       const failures = await countFailures(work.lease, work, audit)
       results.push({ name, status: failures === 0 ? 'pass' : 'warn', failures })
-    } catch {
+    } catch (error) {
       work.signal.throwIfAborted()
-      results.push({ name, status: 'warn', failures: 0 })
+      const { message } = error instanceof MillraceError ? error : classifySqlError(error)
+      results.push({ name, status: 'warn', failures: 0, message })
     }
   }
   return results

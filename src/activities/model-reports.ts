@@ -146,6 +146,7 @@ function mergeAudits(done: readonly StepResult[], failed: readonly StepFailure[]
       else {
         same.failures += audit.failures
         if (worse[audit.status] > worse[same.status]) same.status = audit.status
+        if (audit.message !== undefined) same.message ??= audit.message
       }
     }
   }

@@ -3,30 +3,13 @@ import { classifySqlError } from '../connections/sql-errors.ts'
 import type { Transaction } from '../connections/transaction.ts'
 import { unitsOf, type Interval } from '../graph/intervals.ts'
 import { renderQuery, renderStatement } from '../project/render-model.ts'
-import {
-  createEmptyTable,
-  createStage,
-  createTable,
-  createTypedTable,
-  createView,
-  deleteRange,
-  insertFromStage,
-  STAGE,
-  timeFilter,
-  typedQuery,
-} from '../sql/materialize.ts'
+import { createEmptyTable, createTable, createTypedTable, createView, typedQuery } from '../sql/materialize.ts'
 import { openStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { seedSelect } from './seed-select.ts'
 import { StepBusy } from './step-busy.ts'
-import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
-
-/** What a write leaves for the record. */
-interface Written {
-  /** Null for a view. */
-  rows: number | null
-  rowsFiltered: number
-}
+import { renderOptions, type StepWork } from './step-work.ts'
+import { writeRange, type Written } from './write-range.ts'
 
 /**
  * @returns the step's result, recorded now or by an earlier attempt.
@@ -102,22 +85,6 @@ async function writeWhole(tx: Transaction, { table, definition }: StepWork, quer
   }
   const [created] = await tx.rows<{ Count: number | string }>(createTable(table, query))
   return { rows: Number(created?.Count ?? 0), rowsFiltered: 0 }
-}
-
-async function writeRange(tx: Transaction, work: StepWork, query: string): Promise<Written> {
-  const time = work.definition.model.kind.time_column
-  if (time === undefined) throw new TypeError('a time-range model without a time column')
-  const { interval } = work.step
-  if (interval === null) return { rows: 0, rowsFiltered: 0 }
-  const filter = timeFilter(time, await timeColumnType(tx, work), interval)
-  await tx.run(createStage(query))
-  const [counted] = await tx.rows<{ inside: number; outside: number }>(
-    `SELECT count(*) FILTER (WHERE ${filter})::DOUBLE AS inside, count(*) FILTER (WHERE (${filter}) IS NOT TRUE)::DOUBLE AS outside FROM ${STAGE}`,
-  )
-  await tx.run(deleteRange(work.table, filter))
-  await tx.run(insertFromStage(work.table, filter))
-  await tx.run(`DROP TABLE ${STAGE}`)
-  return { rows: counted?.inside ?? 0, rowsFiltered: counted?.outside ?? 0 }
 }
 
 async function runStatements(

@@ -1,58 +1,81 @@
 /** Follows a running build: polls its query `progress` and shows what is new. */
 import type { WorkflowHandle } from '@temporalio/client'
+import { defaultPayloadConverter } from '@temporalio/common'
 import type { BuildProgress } from '../payloads.ts'
 import { LiveView } from './live-view.ts'
 import type { Output } from './output.ts'
 
 const LIVE_POLL_MS = 200
 const LINE_POLL_MS = 1_000
+/** A build that says nothing new for this long may wait for something. */
+const QUIET_MS = 2_000
 
 export interface Following {
   /** Shows the last state and gives the terminal back. */
   stop(): Promise<void>
 }
 
-/** A terminal gets a live view, a pipe a line when something changed. */
+/** A terminal gets a live view, a pipe a line when something changed; both hear what a build waits for. */
 export function follow(handle: WorkflowHandle, output: Output): Following {
   const view = output.live ? new LiveView(process.stderr) : null
+  output.view = view
   const ended = new AbortController()
   let lastLine = ''
   const show = (progress: BuildProgress): void => {
     for (const notice of progress.notices) output.notice(notice)
-    if (view !== null) view.draw(progress)
-    else {
-      const line = progressLine(progress)
-      if (line !== lastLine) output.say(line)
-      lastLine = line
-    }
+    if (view !== null) return view.draw(progress)
+    const line = progressLine(progress)
+    if (line !== lastLine) output.say(line)
+    lastLine = line
   }
-  const polling = poll(handle, { show, signal: ended.signal, everyMs: view === null ? LINE_POLL_MS : LIVE_POLL_MS })
+  const everyMs = view === null ? LINE_POLL_MS : LIVE_POLL_MS
+  const wait = (line: string): void => output.notice(line)
+  const polling = poll(handle, { show, wait, signal: ended.signal, everyMs })
   return {
     async stop() {
       ended.abort()
       await polling
-      view?.end()
+      view?.erase()
+      output.view = null
     },
   }
 }
 
 interface Polling {
   show: (progress: BuildProgress) => void
+  wait: (line: string) => void
   signal: AbortSignal
   everyMs: number
 }
 
-async function poll(handle: WorkflowHandle, { show, signal, everyMs }: Polling): Promise<void> {
+async function poll(handle: WorkflowHandle, { show, wait, signal, everyMs }: Polling): Promise<void> {
   let revision = -1
-  while (!signal.aborted) {
+  let newsMs = performance.now()
+  for (;;) {
     await pause(everyMs, signal)
-    if (signal.aborted) return
     // A query needs a live worker; one that is down for a moment is no reason to stop following.
-    const progress = await handle.query<BuildProgress>('progress').catch(() => null)
-    if (progress === null || (progress.revision === revision && progress.running.length === 0)) continue
+    const progress = signal.aborted ? null : await handle.query<BuildProgress>('progress').catch(() => null)
+    if (signal.aborted) return
+    const isNews = progress !== null && progress.revision !== revision
+    if (isNews || performance.now() - newsMs > QUIET_MS) {
+      newsMs = performance.now()
+      if (!isNews) for (const line of await readWaits(handle).catch(() => [])) wait(line)
+    }
+    if (progress === null || (!isNews && progress.running.length === 0 && progress.stepsTotal > 0)) continue
     revision = progress.revision
     show(progress)
   }
+}
+
+/** What the activities that run now say of a file that another process holds. */
+async function readWaits(handle: WorkflowHandle): Promise<string[]> {
+  const { raw } = await handle.describe()
+  const phases = (raw.pendingActivities ?? []).flatMap(({ heartbeatDetails }) => {
+    const [payload] = heartbeatDetails?.payloads ?? []
+    return payload == null ? [] : [defaultPayloadConverter.fromPayload<{ phase?: string }>(payload).phase ?? '']
+  })
+  // Behind the semicolon is the time that is left, which changes.
+  return phases.flatMap((phase) => (phase.includes(' is held by ') ? [`waiting: ${phase.split(';')[0]}`] : []))
 }
 
 function pause(ms: number, signal: AbortSignal): Promise<void> {
@@ -69,7 +92,8 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 const MAX_NAMES = 4
 
-function progressLine({ stepsDone, stepsTotal, running, counts }: BuildProgress): string {
+function progressLine({ stepsDone, stepsTotal, running, counts, environment }: BuildProgress): string {
+  if (stepsTotal === 0) return `Planning ${environment}`
   const names = running.slice(0, MAX_NAMES).map(({ name }) => name)
   const more = running.length > MAX_NAMES ? ` and ${running.length - MAX_NAMES} more` : ''
   const failed = counts.error > 0 ? `, ${counts.error} failed, ${counts.skipped} skipped` : ''

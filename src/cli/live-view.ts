@@ -1,6 +1,5 @@
 /** The live view of a build on a terminal: a bar, counts, the running models with their elapsed time. */
 import type { WriteStream } from 'node:tty'
-import { stripVTControlCharacters } from 'node:util'
 import type { BuildProgress } from '../payloads.ts'
 import { seconds } from './report-text.ts'
 
@@ -18,36 +17,39 @@ export class LiveView {
   draw(progress: BuildProgress): void {
     const width = Math.max(20, (this.#stream.columns || 80) - 1)
     const lines = viewLines(progress, Date.now()).map((line) =>
-      stripVTControlCharacters(line).length > width ? line.slice(0, width) : line,
+      line.length > width ? `${line.slice(0, width - 1)}…` : line,
     )
-    this.#stream.write(`${this.#erase()}${lines.join('\n')}\n`)
+    this.#stream.write(`${this.#eraser()}${lines.join('\n')}\n`)
     this.#lines = lines.length
   }
 
-  /** Takes the view away: the report that follows says it all. */
-  end(): void {
-    this.#stream.write(this.#erase())
+  /** Takes the view away, until it is drawn again. */
+  erase(): void {
+    this.#stream.write(this.#eraser())
     this.#lines = 0
   }
 
-  #erase(): string {
-    return this.#lines === 0 ? '' : `\u001B[${this.#lines}A\u001B[0J`
+  /** From the line's start: a Ctrl-C has left `^C` there. */
+  #eraser(): string {
+    return this.#lines === 0 ? '' : `\r\u001B[${this.#lines}A\u001B[0J`
   }
 }
 
 /** @param now epoch ms */
-export function viewLines({ stepsDone, stepsTotal, counts, running, startedAt }: BuildProgress, now: number): string[] {
-  const share = stepsTotal === 0 ? 0 : stepsDone / stepsTotal
-  const filled = Math.round(share * BAR_WIDTH)
+export function viewLines(progress: BuildProgress, now: number): string[] {
+  const { stepsDone, stepsTotal, counts, running, startedAt, environment } = progress
+  const elapsed = (since: string): string => seconds(Math.max(0, now - Date.parse(since)))
+  if (stepsTotal === 0) return [`Planning ${environment}  ${elapsed(startedAt)}`]
+  const filled = Math.floor((stepsDone / stepsTotal) * BAR_WIDTH)
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`
+  const warned = counts.warn > 0 ? `  warned ${counts.warn}` : ''
   const failed = counts.error > 0 ? `  failed ${counts.error}  skipped ${counts.skipped}` : ''
-  const warned = counts.warn > 0 ? `  warnings ${counts.warn}` : ''
-  const width = Math.max(0, ...running.slice(0, MAX_RUNNING).map(({ name }) => name.length))
+  const finishing = running.length === 0 && counts.pending === 0 ? '  finishing' : ''
+  const shown = running.slice(0, MAX_RUNNING)
+  const width = Math.max(0, ...shown.map(({ name }) => name.length))
   return [
-    `${bar} ${stepsDone}/${stepsTotal} steps  ${seconds(now - Date.parse(startedAt))}${warned}${failed}`,
-    ...running
-      .slice(0, MAX_RUNNING)
-      .map(({ name, startedAt }) => `  ${name.padEnd(width)}  ${seconds(now - Date.parse(startedAt))}`),
+    `${bar} ${stepsDone}/${stepsTotal} steps  ${elapsed(startedAt)}${warned}${failed}${finishing}`,
+    ...shown.map(({ name, startedAt }) => `  ${name.padEnd(width)}  ${elapsed(startedAt)}`),
     ...(running.length > MAX_RUNNING ? [`  and ${running.length - MAX_RUNNING} more`] : []),
   ]
 }

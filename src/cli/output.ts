@@ -13,6 +13,7 @@ export interface OutputOptions {
 export class Output {
   readonly #options: OutputOptions
   readonly #notices = new Set<string>()
+  #view: { erase(): void } | null = null
 
   constructor(options: OutputOptions) {
     this.#options = options
@@ -31,6 +32,11 @@ export class Output {
     return process.stderr.isTTY && !this.#options.quiet && !this.#options.json
   }
 
+  /** What is drawn at the end of the terminal: it makes room for every line, and is drawn again by its owner. */
+  set view(view: { erase(): void } | null) {
+    this.#view = view
+  }
+
   /** The command's answer. @param text for people, @param document for `--json`. */
   answer(text: string, document: unknown): void {
     process.stdout.write(this.#options.json ? `${JSON.stringify(document, null, 2)}\n` : text === '' ? '' : `${text}\n`)
@@ -38,7 +44,9 @@ export class Output {
 
   /** Progress and remarks; silent with `--quiet`. */
   say(line: string): void {
-    if (!this.#options.quiet) process.stderr.write(`${line}\n`)
+    if (this.#options.quiet) return
+    this.#view?.erase()
+    process.stderr.write(`${line}\n`)
   }
 
   /** A remark that is made once, however often it comes up. */

@@ -1,15 +1,15 @@
 /** Documents of commands as text for people. Pure. */
-import type { BuildCounts, BuildReport, ModelReport, PlanReport } from '../payloads.ts'
+import type { BuildCounts, BuildReport, ChangeCategory, ModelReport, PlanReport } from '../payloads.ts'
 
 /** One line per model that did something or failed to, then the tally. */
 export function reportText(report: BuildReport): string {
   const shown = report.models.filter(({ status }) => status !== 'unchanged')
-  const width = Math.max(0, ...shown.map(({ name }) => name.length))
-  const lines = shown.flatMap((model) => modelLines(model, width))
+  const rows = columns(shown.map(modelCells))
+  const lines = shown.flatMap((model, index) => [rows[index] ?? '', ...remarks(model)])
   return [...lines, ...(lines.length > 0 ? [''] : []), tally(report)].join('\n')
 }
 
-/** `Built 12 models in 3.4 s: 12 success, 0 unchanged …` */
+/** `Built prod in 3.4 s and promoted it: 12 built, 3 unchanged` */
 export function tally({ status, promoted, counts, durationMs, environment }: BuildReport): string {
   const took = durationMs === null ? '' : ` in ${seconds(durationMs)}`
   const summary = countsText(counts)
@@ -18,8 +18,7 @@ export function tally({ status, promoted, counts, durationMs, environment }: Bui
       return `Building ${environment}: ${summary}`
     case 'succeeded': {
       const built = counts.success + counts.warn
-      if (built === 0)
-        return `Nothing to do: ${counts.unchanged} models of ${environment} are up to date (${took.trim() || 'done'})`
+      if (built === 0 && !promoted) return upToDate(counts.unchanged, environment)
       return `Built ${environment}${took}${promoted ? ' and promoted it' : ''}: ${summary}`
     }
     case 'failed':
@@ -30,8 +29,23 @@ export function tally({ status, promoted, counts, durationMs, environment }: Bui
 }
 
 export function countsText(counts: BuildCounts): string {
-  const parts = Object.entries(counts).filter(([status, count]) => count > 0 || status === 'success')
-  return parts.map(([status, count]) => `${count} ${status}`).join(', ')
+  const parts = WORDS.filter(([status]) => counts[status] > 0 || status === 'success')
+  return parts.map(([status, word]) => `${counts[status]} ${word}`).join(', ')
+}
+
+const WORDS: readonly (readonly [keyof BuildCounts, string])[] = [
+  ['success', 'built'],
+  ['warn', 'built with warnings'],
+  ['error', 'failed'],
+  ['skipped', 'skipped'],
+  ['canceled', 'cancelled'],
+  ['pending', 'to go'],
+  ['unchanged', 'unchanged'],
+]
+
+function upToDate(models: number, environment: string): string {
+  const are = models === 1 ? '1 model of' : `${models} models of`
+  return `Nothing to do: ${are} ${environment} ${models === 1 ? 'is' : 'are'} up to date`
 }
 
 export function planText(plan: PlanReport): string {
@@ -39,30 +53,27 @@ export function planText(plan: PlanReport): string {
   const section = (title: string, entries: readonly string[]): void => {
     if (entries.length > 0) lines.push(title, ...entries.map((entry) => `  ${entry}`), '')
   }
-  const width = Math.max(0, ...plan.changes.map(({ model }) => model.length))
-  section(
-    'Changes',
-    plan.changes.map(
-      ({ model, category, reason }) => `${model.padEnd(width)}  ${category.replaceAll('_', ' ')}: ${reason}`,
-    ),
-  )
+  section('Changes', columns(plan.changes.map(({ model, category, reason }) => [model, changeText(category, reason)])))
   section(
     'To build',
-    plan.backfills.map(({ model, intervals, batches }) => {
-      const ranges = intervals.map(([from, to]) => `${short(from)} – ${short(to)}`).join(', ')
-      return `${model}${ranges === '' ? '' : `  ${ranges}`}${batches > 1 ? `  in ${batches} steps` : ''}`
-    }),
+    columns(
+      plan.backfills.map(({ model, intervals, batches }) => {
+        const ranges = intervals.map(([from, to]) => `${short(from)} – ${short(to)}`).join(', ')
+        return [model, ranges, batches > 1 ? `in ${batches} steps` : '']
+      }),
+    ),
   )
   section('Stale: they keep reading an older version of a changed parent', plan.stale)
-  if (lines.length === 0) return `Nothing to do: ${plan.unchanged.length} models of ${plan.environment} are up to date`
+  if (lines.length === 0) return upToDate(plan.unchanged.length, plan.environment)
   lines.push(`${plan.unchanged.length} unchanged`)
   return lines.join('\n')
 }
 
 export function seconds(ms: number): string {
-  return ms < 60_000
-    ? `${(ms / 1000).toFixed(1)} s`
-    : `${Math.floor(ms / 60_000)} min ${Math.round((ms % 60_000) / 1000)} s`
+  if (ms < 100) return `${Math.round(ms)} ms`
+  // Before it is split: 119.7 s is 2 min 0 s, not 1 min 60 s.
+  const whole = Math.round(ms / 1000)
+  return whole < 60 ? `${(ms / 1000).toFixed(1)} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`
 }
 
 const MARKS: Record<ModelReport['status'], string> = {
@@ -76,23 +87,49 @@ const MARKS: Record<ModelReport['status'], string> = {
   running: 'run',
 }
 
-function modelLines(model: ModelReport, width: number): string[] {
-  const { name, kind, status, rows, rowsFiltered, durationMs, reason, audits, error } = model
+function modelCells({ name, kind, status, rows, rowsFiltered, durationMs, reason }: ModelReport): string[] {
   const facts = [
-    kind.toLowerCase(),
-    ...(rows === null ? [] : [`${rows.toLocaleString('en-US')} rows`]),
-    ...(rowsFiltered === 0 ? [] : [`${rowsFiltered.toLocaleString('en-US')} outside the interval left out`]),
-    ...(durationMs === null ? [] : [seconds(durationMs)]),
+    ...(rows === null ? [] : [counted(rows, 'row')]),
+    ...(rowsFiltered === 0 ? [] : [`${counted(rowsFiltered, 'row')} outside the interval left out`]),
     ...(status === 'skipped' && reason !== null ? [reason] : []),
   ]
+  const took = durationMs === null ? '' : seconds(durationMs)
+  return [MARKS[status], name, kind.toLowerCase().replaceAll('_', ' '), took, facts.join(', ')]
+}
+
+/** What stands below a model's line. */
+function remarks({ audits, error }: ModelReport): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
-    .map(({ name, failures }) => `${' '.repeat(7)}audit ${name} warns: ${failures.toLocaleString('en-US')} rows`)
+    .map(
+      ({ name, failures, message }) =>
+        `${' '.repeat(7)}audit ${name} ${message === undefined ? `warns of ${counted(failures, 'row')}` : `could not run: ${message}`}`,
+    )
   const failure =
     error === null
       ? []
       : [`${' '.repeat(7)}error[${error.code}]: ${error.message.replaceAll('\n', `\n${' '.repeat(9)}`)}`]
-  return [`${MARKS[status].padEnd(5)}  ${name.padEnd(width)}  ${facts.join(', ')}`, ...warnings, ...failure]
+  return [...warnings, ...failure]
+}
+
+function changeText(category: ChangeCategory, reason: string): string {
+  return category === 'added' || category === 'removed' ? reason : `${category.replaceAll('_', ' ')}: ${reason}`
+}
+
+/** Cells below each other, two spaces apart. */
+function columns(rows: readonly (readonly string[])[]): string[] {
+  const widths: number[] = []
+  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
+  return rows.map((row) =>
+    row
+      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  )
+}
+
+function counted(count: number, noun: string): string {
+  return `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
 }
 
 /** A midnight is written as a date. */

@@ -65,13 +65,25 @@ export function timeFilter(
     return `${column} >= ${literal(start)} AND ${column} < ${literal(end)}`
   }
   // The last microsecond inside: what is written coarser than that still falls into the interval it belongs to.
-  const last = `TIMESTAMP ${quoteString(isoTimestamp(end, false))} - INTERVAL 1 MICROSECOND`
-  const first = `TIMESTAMP ${quoteString(isoTimestamp(start, false))}`
-  const convert =
-    type === 'DATE'
-      ? (instant: string): string => `CAST(${instant} AS DATE)`
-      : (instant: string): string => `CAST(strftime(${instant}, ${quoteString(time.format)}) AS ${type})`
-  return `${column} BETWEEN ${convert(first)} AND ${convert(last)}`
+  const convert = timeConversion(time, type)
+  return `${column} BETWEEN ${convert(instant(start))} AND ${convert(`${instant(end)} - INTERVAL 1 MICROSECOND`)}`
+}
+
+/** SQL that is true when the column's type and format write `ms` and the microsecond before it alike. */
+export function timeEdgeIsBlurred(time: NonNullable<ModelKind['time_column']>, type: string, ms: number): string {
+  if (type.startsWith('TIMESTAMP')) return 'FALSE'
+  const convert = timeConversion(time, type)
+  return `${convert(instant(ms))} = ${convert(`${instant(ms)} - INTERVAL 1 MICROSECOND`)}`
+}
+
+/** An instant as the column writes it: a date, or text or a number in the model's format. */
+function timeConversion({ format }: NonNullable<ModelKind['time_column']>, type: string): (instant: string) => string {
+  if (type === 'DATE') return (value) => `CAST(${value} AS DATE)`
+  return (value) => `CAST(strftime(${value}, ${quoteString(format)}) AS ${type})`
+}
+
+function instant(ms: number): string {
+  return `TIMESTAMP ${quoteString(isoTimestamp(ms, false))}`
 }
 
 function isoTimestamp(ms: number, zone: boolean): string {

@@ -137,14 +137,18 @@ const DAY_MS = 86_400_000
 
 /** As a person says it: days by the first and the last one, anything finer by its half-open bounds. */
 function span(start: number, end: number): string {
-  if (start % DAY_MS !== 0 || end % DAY_MS !== 0) return `${day(start)} – ${day(end)}`
+  if (start % DAY_MS !== 0 || end % DAY_MS !== 0) return `${minute(start)} – ${minute(end)}`
   const last = end - DAY_MS
   return last <= start ? day(start) : `${day(start)} – ${day(last)}`
 }
 
 /** Midnight is written as a date. */
 function day(ms: number): string {
-  return new Date(ms).toISOString().replace('T00:00:00.000Z', '').replace(':00.000Z', 'Z')
+  return minute(ms).replace('T00:00Z', '')
+}
+
+function minute(ms: number): string {
+  return new Date(ms).toISOString().replace(':00.000Z', 'Z')
 }
 
 function toModelError(error: unknown): { code: string; message: string } {

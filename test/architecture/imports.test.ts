@@ -126,7 +126,10 @@ describe('imports', () => {
   test('nothing but an entry imports the command line, and workflows are reached by path, not by import', () => {
     const importers = (unit: string): string[] =>
       tree
-        .filter(({ path, imports }) => unitOf(path) !== unit && imports.some(({ file }) => file !== null && unitOf(file) === unit))
+        .filter(
+          ({ path, imports }) =>
+            unitOf(path) !== unit && imports.some(({ file }) => file !== null && unitOf(file) === unit),
+        )
         .map(({ path }) => path)
         .sort()
     expect(importers('cli')).toEqual(['client.ts', 'src/bin.ts', 'worker.ts'])
@@ -134,18 +137,26 @@ describe('imports', () => {
   })
 
   test('DuckDB is loaded by the connections and the SQL parser alone', () => {
-    const loaders = tree.filter(({ imports }) => imports.some((entry) => entry.package?.startsWith('@duckdb/') === true))
-    expect(loaders.map(({ path }) => path).filter((path) => !DUCKDB_FILES.some((known) => known.test(path)))).toEqual([])
+    const loaders = tree.filter(({ imports }) =>
+      imports.some((entry) => entry.package?.startsWith('@duckdb/') === true),
+    )
+    expect(loaders.map(({ path }) => path).filter((path) => !DUCKDB_FILES.some((known) => known.test(path)))).toEqual(
+      [],
+    )
   })
 
   test('files import each other without cycles, types included', () => {
-    expect(findCycle(new Map(tree.map(({ path, imports }) => [path, imports.flatMap(({ file }) => file ?? [])])))).toBe(null)
+    expect(findCycle(new Map(tree.map(({ path, imports }) => [path, imports.flatMap(({ file }) => file ?? [])])))).toBe(
+      null,
+    )
   })
 
   test('units import each other at run time without cycles', () => {
     const units = new Map<string, string[]>()
     for (const { path, imports } of tree) {
-      const others = imports.filter(({ kind, file }) => kind === 'value' && file !== null && unitOf(file) !== unitOf(path))
+      const others = imports.filter(
+        ({ kind, file }) => kind === 'value' && file !== null && unitOf(file) !== unitOf(path),
+      )
       units.set(unitOf(path), [...(units.get(unitOf(path)) ?? []), ...others.map(({ file }) => unitOf(file ?? ''))])
     }
     expect(findCycle(units)).toBe(null)
@@ -189,9 +200,12 @@ function unitOf(path: string): string {
 function violation(path: string, entry: Import): string[] {
   const unit = unitOf(path)
   const rule = MAY_IMPORT[unit] ?? { values: [], types: [] }
-  const to = entry.file === null ? (entry.package?.startsWith('node:') ? 'node:' : (entry.package ?? '')) : unitOf(entry.file)
+  const to =
+    entry.file === null ? (entry.package?.startsWith('node:') ? 'node:' : (entry.package ?? '')) : unitOf(entry.file)
   const allowed = entry.kind === 'type' ? [unit, ...rule.values, ...rule.types] : [unit, ...rule.values]
-  return allowed.includes(to) ? [] : [`${path} imports ${entry.kind === 'type' ? 'types' : 'values'} of ${entry.specifier}`]
+  return allowed.includes(to)
+    ? []
+    : [`${path} imports ${entry.kind === 'type' ? 'types' : 'values'} of ${entry.specifier}`]
 }
 
 /** The path of one cycle; null when there is none. */

@@ -18,6 +18,7 @@ export interface StatementWatch {
 /** Watches the statements of all connections of this process. @returns what ends it. */
 export function watchStatements(watch: StatementWatch): () => void {
   const prototype = DuckDBConnection.prototype
+  // oxlint-disable-next-line typescript/unbound-method -- called with the connection it was called on
   const original = prototype.runAndReadAll
   const transactions = new WeakMap<DuckDBConnection, string[]>()
   prototype.runAndReadAll = async function watched(this: DuckDBConnection, sql, values, types) {

@@ -1,10 +1,11 @@
 /** A Temporal server and, in this process, workers on it: for tests that look inside. */
 import { Client, Connection, type WorkflowHandle } from '@temporalio/client'
-import { bundleWorkflowCode, NativeConnection, Worker, type WorkerOptions } from '@temporalio/worker'
+import { DefaultLogger, NativeConnection, Runtime, Worker, type WorkerOptions } from '@temporalio/worker'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { MillracePlugin, workflowsPath } from '../../src/index.ts'
+import { loadWorkflowBundle } from '../../src/cli/workflow-bundle.ts'
+import { MillracePlugin } from '../../src/index.ts'
 import type { BuildInput, BuildSummary } from '../../src/payloads.ts'
 import { startEmbeddedServer, type EmbeddedServer } from '../../src/temporal/embedded-server.ts'
 
@@ -23,11 +24,14 @@ export interface TestWorker {
 
 export const TASK_QUEUE = 'millrace-test'
 
+// Before any worker: failures are what many tests are about, their log lines are noise.
+Runtime.install({ logger: new DefaultLogger('ERROR') })
+
 let bundle: Promise<{ code: string }> | null = null
 
-/** Made once per test file. */
+/** Made once per state of the source. */
 export function workflowBundle(): Promise<{ code: string }> {
-  return (bundle ??= bundleWorkflowCode({ workflowsPath }))
+  return (bundle ??= loadWorkflowBundle(process.env))
 }
 
 /** One server per test file is enough: call it in `beforeAll`, close it in `afterAll`. */

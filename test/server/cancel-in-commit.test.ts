@@ -1,7 +1,7 @@
 /** A build that is cancelled while a step commits: the report says what is in the ledger. */
 import { Context } from '@temporalio/activity'
 import { WorkflowFailedError } from '@temporalio/client'
-import { isCancellation } from '@temporalio/common'
+import { CancelledFailure } from '@temporalio/common'
 import { once } from 'node:events'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { createProject, query } from '../helpers/project.ts'
@@ -60,7 +60,7 @@ test('the step that was committing is reported as built, the others as cancelled
   )
   expect(told).toBe('k.first')
   expect(error).toBeInstanceOf(WorkflowFailedError)
-  expect(isCancellation((error as WorkflowFailedError).cause)).toBe(true)
+  expect((error as WorkflowFailedError).cause).toBeInstanceOf(CancelledFailure)
   const { runId } = await handle.describe()
   const report = await readReport(remotePages(server.client, TASK_QUEUE, 30_000), {
     environment: 'prod',

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createProject, query } from '../helpers/project.ts'
 import { startWorkerProcess } from '../helpers/worker-process.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
-import type { BuildSummary } from '../../src/payloads.ts'
+import type { BuildInput, BuildSummary } from '../../src/payloads.ts'
 import type { StepResult } from '../../src/state/ledger.ts'
 
 let server: TestServer
@@ -65,7 +65,7 @@ async function buildAfterDeath({ name, activityId, commitOf, step }: Death): Pro
   const file = join(root, 'w.duckdb')
   const script = { address: server.server.address, taskQueue: `died after ${name}`, project: root, slots: 4 }
   const first = startWorkerProcess({ ...script, dieAfterCommitOf: commitOf })
-  const handle = await server.client.workflow.start<() => Promise<BuildSummary>>('buildProject', {
+  const handle = await server.client.workflow.start<(input: BuildInput) => Promise<BuildSummary>>('buildProject', {
     taskQueue: script.taskQueue,
     workflowId: script.taskQueue,
     workflowTaskTimeout: '2s',

@@ -116,7 +116,9 @@ function slowQuery(name: string): string {
 
 function independent(count: number): Record<string, string> {
   const names = Array.from({ length: count }, (_, index) => `s.model_${index}`)
-  return Object.fromEntries(names.map((name) => model(name, `SELECT count(*) AS n FROM range(300000) WHERE hash(range || '${name}') % 2 = 0`)))
+  return Object.fromEntries(
+    names.map((name) => model(name, `SELECT count(*) AS n FROM range(300000) WHERE hash(range || '${name}') % 2 = 0`)),
+  )
 }
 
 function config({ concurrentTasks }: { concurrentTasks: number }): Record<string, string> {
@@ -133,7 +135,9 @@ function timesOf(report: BuildReport, name: string): { started: number; ended: n
 
 /** The largest number of models that were being written at one time. */
 function mostAtOnce(models: readonly ModelReport[]): number {
-  const times = models.map(({ startedAt, endedAt }) => [Date.parse(startedAt ?? ''), Date.parse(endedAt ?? '')] as const)
+  const times = models.map(
+    ({ startedAt, endedAt }) => [Date.parse(startedAt ?? ''), Date.parse(endedAt ?? '')] as const,
+  )
   return Math.max(...times.map(([at]) => times.filter(([started, ended]) => started <= at && at < ended).length))
 }
 

@@ -205,3 +205,16 @@ test('a query without its time column is an error that names the columns there a
   })
   expect(await project.names()).toEqual([])
 })
+
+test('hours in a column of days are an error, since deleting an hour would delete its day', async () => {
+  const root = await createProject({
+    'models/m.sql':
+      "MODEL (name a.m, cron '@hourly', kind INCREMENTAL_BY_TIME_RANGE (time_column ds));\nSELECT CAST(@start_dtntz AS DATE) AS ds, 1 AS v",
+  })
+  const project = await openProject(server, root)
+  const report = await project.build({ start: '2024-01-03 01:00:00', executionTime: '2024-01-03 03:30:00' })
+  expect(modelOf(report, 'a.m')).toMatchObject({
+    status: 'error',
+    error: { code: 'MODEL', message: expect.stringMatching(/tells one hour from the next.*'ds' is DATE/s) },
+  })
+})
