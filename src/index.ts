@@ -1,4 +1,5 @@
 /** Millrace for a Temporal worker and client. Workflow code imports `millrace/workflows` instead. */
+import './dispose-symbols.ts'
 export { connectionRegistry, type ConnectionRegistry } from './connections/registry.ts'
 export { parseConnection, type ConnectionConfig } from './connections/config.ts'
 export { MillraceError, ProjectError, formatError, type ErrorCode } from './errors.ts'

@@ -18,7 +18,7 @@ export interface BuildInput {
   /** What "now" is everywhere; default: the workflow's start. */
   executionTime?: string
   fullRefresh?: boolean
-  /** Steps in flight; default 32, at most 500. */
+  /** Steps in flight; default 32, at most 500 and twice the connection's `concurrent_tasks`. */
   maxParallel?: number
   /** Stop starting steps after the first failure. */
   failFast?: boolean

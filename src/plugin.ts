@@ -6,6 +6,7 @@ import { SimplePlugin } from '@temporalio/plugin'
 import type { Worker, WorkerOptions } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { WorkerProjects } from './activities/worker-projects.ts'
+import { queryThreads } from './connections/query-threads.ts'
 import { connectionRegistry } from './connections/registry.ts'
 import { MillraceError } from './errors.ts'
 
@@ -16,9 +17,8 @@ export interface MillracePluginOptions {
   env?: NodeJS.ProcessEnv
 }
 
-/** Threads that DuckDB's queries must leave to DNS, files and token refresh. */
-const SPARE_THREADS = 4
-const NODE_DEFAULT_THREADS = 4
+/** The default of `concurrent_tasks`. */
+const ENOUGH_QUERIES = 8
 const ACTIVITY_SLOTS = 64
 
 export class MillracePlugin extends SimplePlugin {
@@ -83,10 +83,10 @@ export class MillracePlugin extends SimplePlugin {
 }
 
 function warnOfFewThreads(): void {
-  const threads = Number(process.env['UV_THREADPOOL_SIZE'] ?? NODE_DEFAULT_THREADS)
-  if (threads > NODE_DEFAULT_THREADS + SPARE_THREADS) return
+  const queries = queryThreads(process.env)
+  if (queries >= ENOUGH_QUERIES) return
   process.emitWarning(
-    `DuckDB's queries share ${threads} libuv threads with DNS, files and token refresh: set UV_THREADPOOL_SIZE=64 in the environment before the process starts`,
+    `DuckDB's queries share libuv's threads with DNS, files and token refresh, so at most ${queries} run at once: set UV_THREADPOOL_SIZE=64 in the environment before the process starts`,
     { code: 'MILLRACE_FEW_THREADS' },
   )
 }

@@ -125,11 +125,12 @@ async function commitStep(work: StepWork): Promise<StepResult> {
   try {
     return await writeStep(work)
   } catch (error) {
-    if (!(error instanceof CommitOutcomeUnknown)) throw error
-    // The commit may have happened: only the ledger knows. A duplicate key says that another attempt was first.
-    const recorded = await readStep(work.lease, work.id)
+    const unknown = error instanceof CommitOutcomeUnknown
+    const second = unknown ? error.isDuplicateKey : error instanceof StepBusy && error.committed
+    // The commit may have happened: only the ledger knows.
+    const recorded = unknown || second ? await readStep(work.lease, work.id) : null
     if (recorded !== null) return recorded
-    const other = await readOtherAttempt(work)
+    const other = second ? await readOtherAttempt(work) : null
     if (other === null) throw error
     // It was of another build: this one's report needs it too.
     await work.lease.run(resultRecord(work, other))

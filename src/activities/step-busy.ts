@@ -1,7 +1,13 @@
-/** Another attempt of the step, or of another step of its version, has not ended: nothing was tried, and trying again is free. */
+/** Another attempt of the step, or another step of its version, was first: nothing was written here, and trying again is free. */
 export class StepBusy extends Error {
-  constructor(cause: unknown) {
-    super('another attempt of the step is running', { cause })
+  /** It has committed; else it may still run. */
+  readonly committed: boolean
+
+  constructor(cause: unknown, { committed }: { committed: boolean }) {
+    super(committed ? 'another attempt of the step committed first' : 'another attempt of the step is running', {
+      cause,
+    })
     this.name = 'StepBusy'
+    this.committed = committed
   }
 }

@@ -1,6 +1,7 @@
 /** The projects a worker serves: where their folders lie, how their databases are reached, which definitions are at hand. */
 import { resolve } from 'node:path'
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
+import { queryThreads } from '../connections/query-threads.ts'
 import type { Lease } from '../connections/lease.ts'
 import type { ConnectionRegistry, LeaseOptions } from '../connections/registry.ts'
 import { MillraceError, nearest } from '../errors.ts'
@@ -99,7 +100,10 @@ export class WorkerProjects {
   #keepConnection(name: string, gateway: string, root: string, config: ProjectConfig): void {
     const raw = config.gateways[gateway]?.connection
     if (raw === undefined) throw new MillraceError('CONFIG', `gateway '${gateway}' is not in the project's config`)
-    this.#connections.set(connectionName(name, gateway), parseConnection(raw, { root, env: config.env }))
+    const connection = parseConnection(raw, { root, env: config.env })
+    // More queries at once than threads would stall DNS, files and token refresh behind them.
+    const concurrentTasks = Math.min(connection.concurrentTasks, queryThreads(process.env))
+    this.#connections.set(connectionName(name, gateway), { ...connection, concurrentTasks })
   }
 
   #worker(root: string, name: string, gateway: string): WorkerProject {

@@ -13,7 +13,7 @@ import { writeRange, type Written } from './write-range.ts'
 
 /**
  * @returns the step's result, recorded now or by an earlier attempt.
- * @throws CommitOutcomeUnknown when only the ledger knows how it ended; StepBusy while another attempt writes the version.
+ * @throws CommitOutcomeUnknown when only the ledger knows how it ended; StepBusy when another attempt was first.
  */
 export async function writeStep(work: StepWork): Promise<StepResult> {
   const startedMs = Date.now()
@@ -74,7 +74,7 @@ async function openFenced(tx: Transaction, { id, step }: StepWork): Promise<Step
     return await openStep(tx, id, step.version)
   } catch (error) {
     if (classifySqlError(error).kind !== 'conflict') throw error
-    throw new StepBusy(error)
+    throw new StepBusy(error, { committed: false })
   }
 }
 
@@ -104,7 +104,13 @@ async function record(tx: Transaction, work: StepWork, result: StepResult): Prom
     definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null
       ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
       : wholeRecord(units, interval)
-  await tx.run(`${ledger};\n${resultRecord(work, result)}`)
+  try {
+    await tx.run(`${ledger};\n${resultRecord(work, result)}`)
+  } catch (error) {
+    // Keys are not part of a transaction's snapshot: one that another attempt committed since it began is refused here, not at COMMIT.
+    if (classifySqlError(error).kind !== 'constraint') throw error
+    throw new StepBusy(error, { committed: true })
+  }
 }
 
 function toInterval(interval: readonly [number, number] | null): Interval | null {

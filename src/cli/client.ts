@@ -1,4 +1,5 @@
 /** `client.ts VERB [PROJECT] …`: finds the verb and the project, runs it, turns errors into exit codes. */
+import '../dispose-symbols.ts'
 import { existsSync } from 'node:fs'
 import { resolve, join } from 'node:path'
 import { MillraceError, nearest } from '../errors.ts'

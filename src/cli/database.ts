@@ -26,8 +26,9 @@ export async function withDatabase<T>(context: CommandContext, work: DatabaseWor
     if (!(error instanceof MillraceError) || error.code !== 'DATABASE_LOCKED') throw error
     const answer = await remotely(context, work)
     if (answer !== null) return answer.value
-    context.output.say(error.message)
-    return await direct(work, projects, context.options.lockTimeoutSeconds)
+    const { lockTimeoutSeconds } = context.options
+    context.output.say(`${error.message}; waiting up to ${lockTimeoutSeconds} s`)
+    return await direct(work, projects, lockTimeoutSeconds)
   } finally {
     await projects.close()
     await owner.detach()

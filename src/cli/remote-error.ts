@@ -1,6 +1,6 @@
 /** Errors of a workflow → the error the command would have thrown itself. */
 import { WorkflowFailedError } from '@temporalio/client'
-import { ActivityFailure, ApplicationFailure, CancelledFailure } from '@temporalio/common'
+import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common'
 import { MillraceError, ProjectError, type ErrorCode } from '../errors.ts'
 import type { BuildSummary } from '../payloads.ts'
 
@@ -25,6 +25,10 @@ export function failedSummary(error: unknown): BuildSummary | null {
 }
 
 export function toMillraceError(error: unknown): unknown {
+  if (error instanceof WorkflowFailedError && error.cause instanceof TimeoutFailure) {
+    const hint = 'look for the worker in the Web UI; a worker that was killed is forgotten after a minute'
+    return new MillraceError('NO_WORKER', 'expected an answer of a worker; none came in time', { hint, cause: error })
+  }
   const failure = applicationFailure(error)
   return failure === null ? error : failureToError(failure)
 }

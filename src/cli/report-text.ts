@@ -1,10 +1,11 @@
 /** Documents of commands as text for people. Pure. */
 import type { BuildCounts, BuildReport, ChangeCategory, ModelReport, PlanReport } from '../payloads.ts'
+import { alignColumns } from './text-table.ts'
 
 /** One line per model that did something or failed to, then the tally. */
 export function reportText(report: BuildReport): string {
   const shown = report.models.filter(({ status }) => status !== 'unchanged')
-  const rows = columns(shown.map(modelCells))
+  const rows = alignColumns(shown.map(modelCells))
   const lines = shown.flatMap((model, index) => [rows[index] ?? '', ...remarks(model)])
   return [...lines, ...(lines.length > 0 ? [''] : []), tally(report)].join('\n')
 }
@@ -53,10 +54,13 @@ export function planText(plan: PlanReport): string {
   const section = (title: string, entries: readonly string[]): void => {
     if (entries.length > 0) lines.push(title, ...entries.map((entry) => `  ${entry}`), '')
   }
-  section('Changes', columns(plan.changes.map(({ model, category, reason }) => [model, changeText(category, reason)])))
+  section(
+    'Changes',
+    alignColumns(plan.changes.map(({ model, category, reason }) => [model, changeText(category, reason)])),
+  )
   section(
     'To build',
-    columns(
+    alignColumns(
       plan.backfills.map(({ model, intervals, batches }) => {
         const ranges = intervals.map(([from, to]) => `${short(from)} – ${short(to)}`).join(', ')
         return [model, ranges, batches > 1 ? `in ${batches} steps` : '']
@@ -114,18 +118,6 @@ function remarks({ audits, error }: ModelReport): string[] {
 
 function changeText(category: ChangeCategory, reason: string): string {
   return category === 'added' || category === 'removed' ? reason : `${category.replaceAll('_', ' ')}: ${reason}`
-}
-
-/** Cells below each other, two spaces apart. */
-function columns(rows: readonly (readonly string[])[]): string[] {
-  const widths: number[] = []
-  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, cell.length)))
-  return rows.map((row) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  )
 }
 
 function counted(count: number, noun: string): string {

@@ -1,4 +1,5 @@
 /** `worker.ts [PROJECT…]`: the command line of a worker. */
+import '../dispose-symbols.ts'
 import { MillraceError } from '../errors.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { parseCommandLine } from './options.ts'

@@ -1,4 +1,5 @@
 /** The registry of connections, usable on its own. */
+import '../dispose-symbols.ts'
 export { parseConnection } from './config.ts'
 export type {
   ConnectionConfig,

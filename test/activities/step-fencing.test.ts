@@ -36,6 +36,28 @@ describe('two attempts of one step at once', () => {
     expect(await project.rows('SELECT step FROM millrace.steps')).toEqual([{ step: 'run-1/0' }])
   })
 
+  test.each(['run-1', 'run-2'])('over one range, one records after the other committed (%s)', async (runId) => {
+    const project = await planForAttempts({ 'models/days.sql': DAYS }, NOW)
+    const step = project.step('a.days')
+    let records = 0
+    let setCommitted: () => void = () => undefined
+    const committed = new Promise<void>((resolve) => (setCommitted = resolve))
+    watch({
+      before: async ({ sql }) => {
+        if (!sql.includes('INSERT INTO millrace.ledger')) return
+        records += 1
+        if (records === 2) await committed
+      },
+      succeeded: (statement) => void (isCommitOf(statement, 'INSERT INTO millrace.steps') && setCommitted()),
+    })
+
+    const outcomes = await settle([project.attempt(step), project.attempt(step, { runId })])
+
+    expect(outcomes).toEqual([outcomes[0], outcomes[0]])
+    expect(records).toBe(2)
+    await expectDays(project, step, 1, 11)
+  })
+
   test('over one range, of two builds: one commits, the other returns its result and records it for its own build', async () => {
     const project = await planForAttempts({ 'models/days.sql': DAYS }, NOW)
     const commits = meetAtCommit('a.days', 2)

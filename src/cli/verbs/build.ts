@@ -19,6 +19,7 @@ import { reportText } from '../report-text.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 import { workflowUrl } from '../workflow-url.ts'
 
+const WITH_WORKER = { worker: true, mayStart: true }
 /** Time a report's page may take: the worker may wait for its turn at the database. */
 const REPORT_TIMEOUT_MS = 120_000
 
@@ -28,9 +29,8 @@ export const buildVerb: Verb = {
     endWithLaunchers()
     // Before anything is started: what is wrong with the folder is said at once.
     const hashes = await loadFirst(context)
-    const session = await openTemporal(context, { worker: true, mayStart: true })
+    const session = options.detach ? await openToDetach(context) : await openTemporal(context, WITH_WORKER)
     try {
-      if (options.detach && session.server.embedded !== null) throw cannotDetach()
       const handle = await startBuild(session, context, session.worker === null ? toProjectHash(hashes) : null)
       const url = workflowUrl(session.server, handle)
       if (url !== null) context.output.say(`Web UI: ${url}`)
@@ -180,14 +180,21 @@ async function workerFailure({ worker }: TemporalSession): Promise<never> {
   return new Promise<never>(() => {})
 }
 
-function cannotDetach(): MillraceError {
-  return new MillraceError(
-    'USAGE',
-    '--detach needs a Temporal server that outlives the command; the only one is the embedded server this command started',
-    {
-      hint: 'name a server with --address, or keep one running: `build --keep` or `worker.ts` in another terminal',
-    },
-  )
+/** A build that is left to itself needs a server and a worker that outlive the command. */
+async function openToDetach(context: CommandContext): Promise<TemporalSession> {
+  try {
+    return await openTemporal(context, { worker: false, needsWorker: true, mayStart: false })
+  } catch (error) {
+    if (!(error instanceof MillraceError) || error.code !== 'TEMPORAL_UNAVAILABLE') throw error
+    throw new MillraceError(
+      'TEMPORAL_UNAVAILABLE',
+      `--detach needs a server that outlives the command. ${error.message}`,
+      {
+        hint: 'name one with --address, or keep one running with `worker.ts` in another terminal',
+        cause: error,
+      },
+    )
+  }
 }
 
 function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {

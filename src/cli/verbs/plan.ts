@@ -10,6 +10,9 @@ import { EXIT } from '../exit-codes.ts'
 import { planText } from '../report-text.ts'
 import { toBuildInput } from '../build-input.ts'
 
+/** Time a preview may take beside waiting for the database. */
+const PREVIEW_TIMEOUT_MS = 120_000
+
 export const planVerb: Verb = {
   async run(context) {
     const { root, env, output } = context
@@ -24,6 +27,8 @@ export const planVerb: Verb = {
           client.workflow.execute<(input: PreviewInput) => Promise<PreviewPage>>('planPreview', {
             taskQueue,
             workflowId: `millrace/read/${randomUUID()}`,
+            // A worker that died a moment ago still counts as one.
+            workflowRunTimeout: PREVIEW_TIMEOUT_MS + context.options.lockTimeoutSeconds * 1000,
             args: [{ ...input, offset }],
           }),
         ),
