@@ -56,6 +56,8 @@ export interface BuildStep {
   inputs: string
   /** Indices of the steps that must be done before. */
   parents: readonly number[]
+  /** Nothing of its interval was recorded when it was planned. */
+  fresh?: true
   /** Expected duration in ms, for priorities only. */
   weight: number
   /** How long one attempt may take. Default 24 hours. */

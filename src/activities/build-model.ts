@@ -33,7 +33,12 @@ const BUSY_PAUSE_MS = 200
 export async function buildModel(projects: WorkerProjects, input: StepInput): Promise<StepOutcome> {
   const startedMs = Date.now()
   using heartbeat = startHeartbeat(input.step.model)
-  const run = { input, heartbeat, attempts: Context.current().info.attempt - 1 }
+  const run = {
+    input,
+    heartbeat,
+    attempts: Context.current().info.attempt - 1,
+    first: Context.current().info.attempt === 1,
+  }
   try {
     const project = await projects.open(input.project, input.gateway)
     const { result, audits } = await buildWithRetries(run, project)
@@ -56,6 +61,8 @@ interface StepRun {
   heartbeat: Heartbeat
   /** How often the step was tried, those of workers that died counted. */
   attempts: number
+  /** Nobody has tried before. */
+  first: boolean
 }
 
 interface FinishedStep {
@@ -71,6 +78,7 @@ async function buildWithRetries(run: StepRun, project: WorkerProject): Promise<F
     try {
       return await buildInTime(run, project)
     } catch (error) {
+      run.first = false
       const busy = error instanceof StepBusy
       if (run.heartbeat.signal.aborted || (!busy && (attempt >= most || !isRetryable(error)))) throw error
       run.heartbeat.say(busy ? `waiting: ${error.message}` : `waiting to try again (${attempt} of ${most})`)
@@ -114,7 +122,16 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
     onWaiting: (message) => heartbeat.say(message),
   })
   const definition = await project.definition(input.step.definition, () => readDefinition(lease, input.step.definition))
-  const work = createStepWork({ input, lease, project, definition, heartbeat, signal, attempts: run.attempts })
+  const work = createStepWork({
+    input,
+    lease,
+    project,
+    definition,
+    heartbeat,
+    signal,
+    attempts: run.attempts,
+    first: run.first,
+  })
   const result = await placed(definition, () => commitStep(work))
   const warnings = await warn(work)
   return { result, audits: [...result.audits, ...warnings] }

@@ -20,6 +20,7 @@ import { toFailure } from './failures.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { makePlan, type MadePlan } from './planner.ts'
 import { planPromotion } from './plan-promotion.ts'
+import { assertPlannable } from './plan-scope.ts'
 import { toBuildModels } from './model-reports.ts'
 import { keepSeed } from './seed-select.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
@@ -32,6 +33,7 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
       ...(request.vars === undefined ? {} : { vars: request.vars }),
     })
     assertSameProject(project, request.projectHash)
+    assertPlannable(project, { ...request, environment: request.environment ?? 'prod' })
     heartbeat.say('waiting for the database')
     await using lease = await worker.lease({
       holder: 'plan',

@@ -1,12 +1,10 @@
 /** Project + request + state → plan. Reads, writes nothing; `plan` and `build` share it. */
 import type { Lease } from '../connections/lease.ts'
-import { MillraceError } from '../errors.ts'
 import { createModelGraph, type ModelGraph } from '../graph/model-graph.ts'
-import { planBuild, type Coverage, type Plan, type PlanContext, type PlanNode } from '../graph/plan.ts'
-import { selectModels, type Selection } from '../graph/select.ts'
+import { planBuild, type Coverage, type Plan, type PlanNode } from '../graph/plan.ts'
+import { selectModels } from '../graph/select.ts'
 import { planSteps } from '../graph/steps.ts'
-import { parseTime, toIso } from '../graph/time.ts'
-import type { BuildInput, BuildStep } from '../payloads.ts'
+import type { BuildStep } from '../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../project/fingerprint.ts'
 import { DEFAULT_STEP } from '../project/millrace-settings.ts'
 import type { Project } from '../project/project.ts'
@@ -18,13 +16,11 @@ import { readVersions, type StoredVersion } from '../state/versions.ts'
 import { defineModels, type Definitions } from './define-models.ts'
 import { assertBuildable, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
+import { assertPlannable, toRange, toSelection, type PlanScope } from './plan-scope.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
 
-export interface PlanOptions extends Pick<BuildInput, 'select' | 'exclude' | 'start' | 'end' | 'fullRefresh'> {
-  environment: string
-  /** Epoch ms. */
-  executionMs: number
+export interface PlanOptions extends PlanScope {
   /** Tells one full refresh from another. */
   refreshId: string
 }
@@ -48,9 +44,7 @@ interface KnownState {
 
 /** @param session null when there is no database yet: everything is new. */
 export async function makePlan(project: Project, session: Session | null, options: PlanOptions): Promise<MadePlan> {
-  if (options.environment !== 'prod') {
-    throw new MillraceError('NOT_YET', `only the environment 'prod' can be built yet; got '${options.environment}'`)
-  }
+  assertPlannable(project, options)
   const models = project.models.filter((model) => model.enabled)
   const nodes = await planNodes(project, models, options.executionMs)
   const graph = createModelGraph(nodes)
@@ -80,24 +74,10 @@ export async function makePlan(project: Project, session: Session | null, option
     graph,
     definitions: hashes,
     durations: state.durations,
+    coverage: state.coverage,
     settings: stepSettings(project),
   })
   return { plan, steps, definitions, environment: state.environment, stateVersion: state.stateVersion }
-}
-
-function toSelection({ select, exclude }: PlanOptions): Selection {
-  return { select: select ?? null, exclude: exclude ?? null }
-}
-
-function toRange({ start, end, executionMs }: PlanOptions): PlanContext['range'] {
-  const from = start === undefined ? null : parseTime(start, 'start', executionMs)
-  const to = end === undefined ? executionMs : parseTime(end, 'end', executionMs)
-  if (from !== null && from >= to) {
-    throw new MillraceError('USAGE', `expected a start before the end; got ${toIso(from)} and ${toIso(to)}`, {
-      hint: 'an end date is inclusive, an end timestamp exclusive; without an end it is the execution time',
-    })
-  }
-  return { start: from, end: to, now: executionMs }
 }
 
 /** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */

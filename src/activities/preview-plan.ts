@@ -6,6 +6,7 @@ import { toFailure } from './failures.ts'
 import { makePlan } from './planner.ts'
 import { toPlanReport } from './plan-report.ts'
 import { planPromotion } from './plan-promotion.ts'
+import { assertPlannable } from './plan-scope.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 /** Characters of the report's JSON in one page. */
@@ -29,6 +30,7 @@ export async function previewPlan(projects: WorkerProjects, input: PreviewInput)
       ...(input.gateway === undefined ? {} : { gateway: input.gateway }),
       ...(input.vars === undefined ? {} : { vars: input.vars }),
     })
+    assertPlannable(project, { ...input, environment: input.environment ?? 'prod' })
     await using lease = await worker.lease({ holder: 'plan', lockTimeoutMs: (input.lockTimeoutSeconds ?? 60) * 1000 })
     const json = JSON.stringify(await previewReport(project, lease, input))
     const next = input.offset + PAGE

@@ -26,6 +26,8 @@ export interface StepWork {
   readonly executionMs: number
   /** This attempt's number, those of lost workers counted. */
   readonly attempts: number
+  /** Nobody has tried this step of this build before, as far as Temporal knows. */
+  readonly first: boolean
   readonly signal: AbortSignal
   say(phase: string): void
 }
@@ -39,6 +41,7 @@ export interface StepParts {
   /** Ends the attempt: cancelled, or out of time. */
   signal: AbortSignal
   attempts: number
+  first: boolean
 }
 
 export function createStepWork({
@@ -49,6 +52,7 @@ export function createStepWork({
   heartbeat,
   signal,
   attempts,
+  first,
 }: StepParts): StepWork {
   return {
     id: stepId(input.build, input.index),
@@ -61,6 +65,7 @@ export function createStepWork({
     project,
     executionMs: input.executionMs,
     attempts,
+    first,
     signal,
     say: (phase) => heartbeat.say(phase),
   }

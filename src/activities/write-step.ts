@@ -4,7 +4,7 @@ import type { Transaction } from '../connections/transaction.ts'
 import { unitsOf, type Interval } from '../graph/intervals.ts'
 import { renderQuery, renderStatement } from '../project/render-model.ts'
 import { createEmptyTable, createTable, createTypedTable, createView, typedQuery } from '../sql/materialize.ts'
-import { openStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
+import { fenceUpdate, readStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { seedSelect } from './seed-select.ts'
 import { StepBusy } from './step-busy.ts'
@@ -23,7 +23,9 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   work.say('waiting for a checkpoint')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
-    const recorded = timeRange ? await openStep(tx, work.id, null) : await openFenced(tx, work)
+    if (!timeRange) await fence(tx, work.step.version)
+    // A first attempt finds at its end, by the ledger's keys, what a later one looks up.
+    const recorded = work.first ? null : await readStep(tx, work.id)
     if (recorded !== null) return recorded
 
     await runStatements(tx, work, work.definition.model.pre)
@@ -69,9 +71,9 @@ async function ensureTable(work: StepWork, query: string): Promise<void> {
   }
 }
 
-async function openFenced(tx: Transaction, { id, step }: StepWork): Promise<StepResult | null> {
+async function fence(tx: Transaction, version: string): Promise<void> {
   try {
-    return await openStep(tx, id, step.version)
+    await tx.run(fenceUpdate(version))
   } catch (error) {
     if (classifySqlError(error).kind !== 'conflict') throw error
     throw new StepBusy(error, { committed: false })
@@ -98,7 +100,8 @@ async function runStatements(
 
 async function record(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
   const { id, step, definition } = work
-  const units = { version: step.version, step: id, inputs: step.inputs }
+  const replace = step.fresh !== true || !work.first
+  const units = { version: step.version, step: id, inputs: step.inputs, replace }
   const interval = toInterval(step.interval)
   const ledger =
     definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null

@@ -1,3 +1,4 @@
+import { parseTime } from '../graph/time.ts'
 import type { BuildInput } from '../payloads.ts'
 import type { CommandContext } from './command.ts'
 
@@ -22,4 +23,10 @@ export function toBuildInput({ options }: CommandContext, project: string, hash:
     ...(Object.keys(options.vars).length > 0 ? { vars: options.vars } : {}),
     lockTimeoutSeconds: options.lockTimeoutSeconds,
   }
+}
+
+/** Epoch ms: `--execution-time`, else now. @throws MillraceError USAGE */
+export function executionTimeOf({ options }: CommandContext): number {
+  const nowMs = Date.now()
+  return options.executionTime === null ? nowMs : parseTime(options.executionTime, 'start', nowMs)
 }

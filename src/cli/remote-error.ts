@@ -1,5 +1,5 @@
 /** Errors of a workflow → the error the command would have thrown itself. */
-import { WorkflowFailedError } from '@temporalio/client'
+import { isGrpcServiceError, ServiceError, WorkflowFailedError } from '@temporalio/client'
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common'
 import { MillraceError, ProjectError, type ErrorCode } from '../errors.ts'
 import type { BuildSummary } from '../payloads.ts'
@@ -29,8 +29,19 @@ export function toMillraceError(error: unknown): unknown {
     const hint = 'look for the worker in the Web UI; a worker that was killed is forgotten after a minute'
     return new MillraceError('NO_WORKER', 'expected an answer of a worker; none came in time', { hint, cause: error })
   }
+  if (isGrpcServiceError(error) || (error instanceof ServiceError && isGrpcServiceError(error.cause)))
+    return serverGone(error)
   const failure = applicationFailure(error)
   return failure === null ? error : failureToError(failure)
+}
+
+/** A server that another command had started ended with that command, or it was stopped. */
+function serverGone(error: Error): MillraceError {
+  const reason = error.cause instanceof Error ? error.cause.message : error.message
+  return new MillraceError('TEMPORAL_UNAVAILABLE', `the Temporal server does not answer any more: ${reason}`, {
+    hint: 'run `build` again: it goes on where this one was left',
+    cause: error,
+  })
 }
 
 /** A failure made by an activity → the error it was made from. */

@@ -1,7 +1,8 @@
 /** Planned models → the steps of a build and the order between them. Pure. */
 import type { BuildStep } from '../payloads.ts'
 import type { ModelGraph } from './model-graph.ts'
-import type { PlannedModel, PlanNode } from './plan.ts'
+import type { Interval } from './intervals.ts'
+import type { Coverage, PlannedModel, PlanNode } from './plan.ts'
 
 /** A weight for what was never built: about what a small model takes, in ms. */
 const UNKNOWN_WEIGHT = 100
@@ -12,6 +13,8 @@ export interface StepContext {
   definitions: ReadonlyMap<string, string>
   /** What a step of the model took lately, in ms. */
   durations: ReadonlyMap<string, number>
+  /** By version, as planned from. */
+  coverage: ReadonlyMap<string, Coverage>
   /** What the project says of the model's steps, where it differs from the default. */
   settings: (model: string) => Pick<BuildStep, 'timeoutMs' | 'attempts'>
 }
@@ -40,10 +43,17 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
         inputs: model.inputs,
         parents: [...before, ...previous],
         weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
+        ...(isFresh(batch, context.coverage.get(model.version)) ? { fresh: true } : {}),
         ...context.settings(model.name),
       })
     }
     ends.set(model.name, own.length > 0 ? own : before)
   }
   return steps
+}
+
+/** Kinds with one record for all they cover have one that overlaps, wherever it begins. */
+function isFresh(batch: Interval | null, coverage: Coverage | undefined): boolean {
+  if (coverage === undefined) return true
+  return batch !== null && !coverage.intervals.some(({ start, end }) => start < batch.end && end > batch.start)
 }

@@ -2,7 +2,7 @@
  * Folder → Project. All problems of a project are found before one is reported.
  */
 import { createModelGraph } from '../graph/model-graph.ts'
-import { MillraceError, ProjectError } from '../errors.ts'
+import { MillraceError, nearest, ProjectError } from '../errors.ts'
 import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
 import { expandMacros, type VariableValue } from '../sql/macros.ts'
 import { tokenize } from '../sql/lexer.ts'
@@ -102,11 +102,15 @@ function chooseGateway(config: ProjectConfig, wanted: string | undefined): strin
   if (wanted === undefined) return config.defaultGateway
   const name = wanted.toLowerCase()
   if (config.gateways[name] !== undefined) return name
+  const near = nearest(name, Object.keys(config.gateways))
   throw new MillraceError(
     'CONFIG',
     `expected one of the gateways ${Object.keys(config.gateways).join(', ')}; got '${wanted}'`,
     {
-      hint: 'add it to gateways in config.yaml, or choose one with --gateway',
+      hint:
+        near === null
+          ? 'add it to gateways in config.yaml, or choose one with --gateway'
+          : `Did you mean '${near}'?`,
     },
   )
 }

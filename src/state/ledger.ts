@@ -61,15 +61,9 @@ export async function readStep(session: Session, step: string): Promise<StepResu
   return toResult(await session.rows<{ result: string }>(selectStep(step)))
 }
 
-/**
- * Opens a step's transaction: the result when the step is recorded already, else null.
- * @param fence the version whose fence row is updated first, so that steps of one version are serial: of two at once the
- * second conflicts. Null for steps that only the ledger's units keep apart.
- */
-export async function openStep(session: Session, step: string, fence: string | null): Promise<StepResult | null> {
-  const update =
-    fence === null ? '' : `UPDATE millrace.fences SET steps = steps + 1 WHERE version = ${quoteString(fence)};\n`
-  return toResult(await session.rows<{ result: string }>(`${update}${selectStep(step)}`))
+/** SQL that makes steps of one version serial: of two transactions that run it at once the second conflicts. */
+export function fenceUpdate(version: string): string {
+  return `UPDATE millrace.fences SET steps = steps + 1 WHERE version = ${quoteString(version)}`
 }
 
 function selectStep(step: string): string {
@@ -112,30 +106,34 @@ export interface UnitRecord {
   version: string
   step: string
   inputs: string
+  /** Something may be recorded already, and makes room. Else it is refused: somebody else recorded it. */
+  replace: boolean
 }
 
 /**
- * SQL that replaces what is recorded in `range` by its `units`.
+ * SQL that records the `units` of `range`.
  * A unit that another attempt records at the same time fails the commit.
  */
 export function unitRecords(
-  { version, step, inputs }: UnitRecord,
+  { version, step, inputs, replace }: UnitRecord,
   range: Interval,
   units: readonly Interval[],
 ): string {
   const rows = quoteString(JSON.stringify(units.map(({ start, end }) => [start, end])))
-  return `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)}
-      AND unit_start >= ${timestamp(range.start)} AND unit_start < ${timestamp(range.end)};
+  const room = `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)}
+    AND unit_start >= ${timestamp(range.start)} AND unit_start < ${timestamp(range.end)};`
+  return `${replace ? room : ''}
     INSERT INTO millrace.ledger
     SELECT ${quoteString(version)}, make_timestamp_ms(row[1]), make_timestamp_ms(row[2]), ${quoteString(step)}, ${quoteString(inputs)}
     FROM (SELECT unnest(from_json(${rows}, '[["BIGINT"]]')) AS row)`
 }
 
-/** SQL that replaces all that is recorded of a version by one row. */
-export function wholeRecord({ version, step, inputs }: UnitRecord, interval: Interval | null): string {
+/** SQL that records a version by one row, whatever it covers. */
+export function wholeRecord({ version, step, inputs, replace }: UnitRecord, interval: Interval | null): string {
   const { start, end } = interval ?? { start: 0, end: 0 }
   const texts = [step, inputs].map(quoteString).join(', ')
-  return `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)};
+  const room = `DELETE FROM millrace.ledger WHERE version = ${quoteString(version)};`
+  return `${replace ? room : ''}
     INSERT INTO millrace.ledger VALUES (${quoteString(version)}, ${timestamp(start)}, ${timestamp(end)}, ${texts})`
 }
 

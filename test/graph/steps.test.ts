@@ -15,12 +15,13 @@ function stepsOf(models: Record<string, TestModel>, request: StepRequest = {}): 
   const { state = new TestState(), durations = {}, now, select } = request
   const asked = { ...(now === undefined ? {} : { now }), ...(select === undefined ? {} : { select }) }
   const { models: planned } = state.plan(models, asked)
-  const { graph } = state.context(models, asked)
+  const { graph, coverage } = state.context(models, asked)
   expect(graph.names).toEqual(createModelGraph(Object.keys(models).map((name) => graph.get(name))).names)
   return planSteps(planned, {
     graph,
     definitions: new Map(planned.map(({ name }) => [name, `definition of ${name}`])),
     durations: new Map(Object.entries(durations)),
+    coverage,
     settings: (name) => (name === 'm' ? { attempts: 2, timeoutMs: 60_000 } : {}),
   })
 }

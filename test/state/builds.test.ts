@@ -61,7 +61,7 @@ async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
       const step = stepId({ workflowId, runId }, index)
       await lease.run(stepRecord({ step, workflowId, runId, index, model: 'a.m', version, result }))
     }
-    await lease.run(wholeRecord({ version, step: `${runId}/0`, inputs: '' }, null))
+    await lease.run(wholeRecord({ version, step: `${runId}/0`, inputs: '', replace: true }, null))
     await recordWarnings(lease, `${runId}/1`, [{ name: 'soft', status: 'warn', failures: 1 }])
     const failure = { code: 'SQL', message: 'no luck', audits: [], attempts: 1, startedMs: 1, endedMs: 2 }
     await recordFailure(lease, `${runId}/2`, { workflowId, runId }, failure)

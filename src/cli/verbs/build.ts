@@ -1,9 +1,10 @@
 /** `build`: makes the environment match the project, follows it, prints the report. */
 import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client'
+import { assertPlannable } from '../../activities/plan-scope.ts'
 import { MillraceError } from '../../errors.ts'
 import type { BuildReport } from '../../payloads.ts'
 import { modelHashes, toProjectHash } from '../../project/project-hash.ts'
-import { toBuildInput } from '../build-input.ts'
+import { executionTimeOf, toBuildInput } from '../build-input.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { followUp } from '../follow-up.ts'
@@ -44,9 +45,12 @@ export const buildVerb: Verb = {
   },
 }
 
-/** @returns a hash of each model of the folder. */
+/** @returns a hash of each model of the folder. @throws what is wrong with the folder, or with what is asked of it. */
 async function loadFirst(context: CommandContext): Promise<Record<string, string>> {
   await using loaded = await loadForVerb(context)
+  const { environment } = context.options
+  const input = toBuildInput(context, loaded.project.name, null)
+  assertPlannable(loaded.project, { ...input, environment, executionMs: executionTimeOf(context) })
   return modelHashes(loaded.project)
 }
 

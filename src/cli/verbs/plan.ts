@@ -1,14 +1,13 @@
 /** `plan`: what would be built and why. Builds nothing. */
 import { randomUUID } from 'node:crypto'
 import { previewPlan, type PreviewInput, type PreviewPage } from '../../activities/preview-plan.ts'
-import { parseTime } from '../../graph/time.ts'
 import type { PlanReport } from '../../payloads.ts'
 import { loadConfig } from '../../project/config.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { withDatabase } from '../database.ts'
 import { EXIT } from '../exit-codes.ts'
 import { planText } from '../report-text.ts'
-import { toBuildInput } from '../build-input.ts'
+import { executionTimeOf, toBuildInput } from '../build-input.ts'
 
 /** Time a preview may take beside waiting for the database. */
 const PREVIEW_TIMEOUT_MS = 120_000
@@ -39,10 +38,7 @@ export const planVerb: Verb = {
 }
 
 function toPreviewInput(context: CommandContext, project: string): Omit<PreviewInput, 'offset'> {
-  const now = Date.now()
-  const { executionTime } = context.options
-  const executionMs = executionTime === null ? now : parseTime(executionTime, 'start', now)
-  return { ...toBuildInput(context, project, null), executionMs }
+  return { ...toBuildInput(context, project, null), executionMs: executionTimeOf(context) }
 }
 
 async function readPages(read: (offset: number) => Promise<PreviewPage>): Promise<PlanReport> {
