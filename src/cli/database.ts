@@ -17,18 +17,30 @@ export interface DatabaseWork<T> {
 
 /** @throws MillraceError DATABASE_LOCKED when neither way opens within `--lock-timeout`. */
 export async function withDatabase<T>(context: CommandContext, work: DatabaseWork<T>): Promise<T> {
+  return withProjects(context, async (projects) => {
+    try {
+      return await direct(work, projects, 0)
+    } catch (error) {
+      if (!(error instanceof MillraceError) || error.code !== 'DATABASE_LOCKED') throw error
+      const answer = await remotely(context, work)
+      if (answer !== null) return answer.value
+      const { lockTimeoutSeconds } = context.options
+      context.output.say(`${error.message}; waiting up to ${lockTimeoutSeconds} s`)
+      return await direct(work, projects, lockTimeoutSeconds)
+    }
+  })
+}
+
+/** The project as a worker has it, in this process; its database is let go afterwards, unless a worker here holds it. */
+export async function withProjects<T>(
+  { root, env }: CommandContext,
+  work: (projects: WorkerProjects) => Promise<T>,
+): Promise<T> {
   const registry = connectionRegistry()
   const owner = registry.attach('command')
-  const projects = new WorkerProjects([context.root], { env: context.env, registry })
+  const projects = new WorkerProjects([root], { env, registry })
   try {
-    return await direct(work, projects, 0)
-  } catch (error) {
-    if (!(error instanceof MillraceError) || error.code !== 'DATABASE_LOCKED') throw error
-    const answer = await remotely(context, work)
-    if (answer !== null) return answer.value
-    const { lockTimeoutSeconds } = context.options
-    context.output.say(`${error.message}; waiting up to ${lockTimeoutSeconds} s`)
-    return await direct(work, projects, lockTimeoutSeconds)
+    return await work(projects)
   } finally {
     await projects.close()
     await owner.detach()

@@ -53,8 +53,7 @@ async function poll(handle: WorkflowHandle, { show, wait, signal, everyMs }: Pol
   let newsMs = performance.now()
   for (;;) {
     await pause(everyMs, signal)
-    // A query needs a live worker; one that is down for a moment is no reason to stop following.
-    const progress = signal.aborted ? null : await handle.query<BuildProgress>('progress').catch(() => null)
+    const progress = signal.aborted ? null : await ask(handle, signal)
     if (signal.aborted) return
     const isNews = progress !== null && progress.revision !== revision
     if (isNews || performance.now() - newsMs > QUIET_MS) {
@@ -65,6 +64,11 @@ async function poll(handle: WorkflowHandle, { show, wait, signal, everyMs }: Pol
     revision = progress.revision
     show(progress)
   }
+}
+
+/** A query needs a live worker; one that is down for a moment is no reason to stop following. */
+async function ask(handle: WorkflowHandle, signal: AbortSignal): Promise<BuildProgress | null> {
+  return handle.client.withAbortSignal(signal, () => handle.query<BuildProgress>('progress')).catch(() => null)
 }
 
 /** What the activities that run now say of a file that another process holds. */

@@ -108,9 +108,7 @@ function chooseGateway(config: ProjectConfig, wanted: string | undefined): strin
     `expected one of the gateways ${Object.keys(config.gateways).join(', ')}; got '${wanted}'`,
     {
       hint:
-        near === null
-          ? 'add it to gateways in config.yaml, or choose one with --gateway'
-          : `Did you mean '${near}'?`,
+        near === null ? 'add it to gateways in config.yaml, or choose one with --gateway' : `Did you mean '${near}'?`,
     },
   )
 }

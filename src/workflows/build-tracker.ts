@@ -28,6 +28,8 @@ export class BuildTracker {
   readonly #head: Pick<BuildSummary, 'project' | 'environment' | 'workflowId' | 'runId' | 'startedAt'>
   readonly #startedMs: number
   readonly #models = new Map<string, TrackedModel>()
+  /** Those with a running step, in the order they started: kept apart, since the details are written at every change. */
+  readonly #running = new Map<string, TrackedModel>()
   readonly #problems: ModelProblem[] = []
   #plan: BuildPlan | null = null
   #counts: BuildCounts = emptyCounts()
@@ -67,6 +69,7 @@ export class BuildTracker {
     const model = this.#model(index)
     model.running += 1
     model.startedMs ??= Date.now()
+    this.#running.set(this.#name(index), model)
     this.#revision += 1
   }
 
@@ -122,12 +125,11 @@ export class BuildTracker {
   }
 
   progress(): BuildProgress {
-    const running = [...this.#models].filter(([, model]) => model.running > 0)
     return {
       ...this.summary(),
       stepsDone: this.#stepsDone,
       stepsTotal: this.#plan?.steps.length ?? 0,
-      running: running.map(([name, { startedMs }]) => ({
+      running: [...this.#running].map(([name, { startedMs }]) => ({
         name,
         startedAt: new Date(startedMs ?? this.#startedMs).toISOString(),
       })),
@@ -139,6 +141,7 @@ export class BuildTracker {
   #stop(index: number): TrackedModel {
     const model = this.#model(index)
     model.running -= 1
+    if (model.running === 0) this.#running.delete(this.#name(index))
     this.#revision += 1
     return model
   }

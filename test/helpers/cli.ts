@@ -85,9 +85,11 @@ function run(program: string, args: readonly string[], env: Record<string, strin
         }
         listeners.add(check)
         check()
-        void ended.then(() => {
-          if (!matches()) reject(new Error(`ended without '${String(text)}':\n${output.stdout}${output.stderr}`))
-        })
+        void ended.then(() =>
+          matches()
+            ? undefined
+            : reject(new Error(`ended without '${String(text)}':\n${output.stdout}${output.stderr}`)),
+        )
       }),
   }
 }

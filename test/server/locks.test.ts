@@ -1,16 +1,16 @@
-/** Two commands, workers or strangers that want the same environment, the same file, the same server. */
+/** Two commands, workers or strangers that want the same environment or the same file. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { basename, join } from 'node:path'
 import { ApplicationFailure } from '@temporalio/common'
 import { type Client, WorkflowFailedError } from '@temporalio/client'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BuildReport, PlanReport } from '../../src/payloads.ts'
 import { runCli, startCli, startWorker, type CliResult } from '../helpers/cli.ts'
 import { createProject, query, writeFiles } from '../helpers/project.ts'
 import { connectTo, createSlowProject, leftovers, until, untilServerFile, untilWriting } from '../helpers/slow-build.ts'
 import { sourcePath } from '../helpers/tsx-script.ts'
-import { startTestServer, type TestServer } from '../helpers/worker.ts'
+import { startTestServer } from '../helpers/worker.ts'
 
 interface ErrorDocument {
   error: { code: string; message: string; file: string | null; line: number | null; hint: string | null }
@@ -21,16 +21,16 @@ const MODELS = {
   'models/b.sql': 'MODEL (name s.b, kind FULL);\nSELECT x + 1 AS y FROM s.a',
 }
 
-function json<T>({ stdout }: CliResult): T {
-  return JSON.parse(stdout) as T
+function json({ stdout }: CliResult): unknown {
+  return JSON.parse(stdout)
 }
 
 function errorOf(result: CliResult): ErrorDocument['error'] {
-  return json<ErrorDocument>(result).error
+  return (json(result) as ErrorDocument).error
 }
 
 /** A process that has nothing to do with Millrace and has the file open. */
-async function holdFile(file: string): Promise<{ pid: number; letGo(): Promise<void> }> {
+async function holdFile(file: string): Promise<{ pid: number; letGo: () => Promise<void> }> {
   const holder = spawn(
     process.execPath,
     ['--import', 'tsx', sourcePath('test/connections/processes/hold-file.ts'), file],
@@ -43,7 +43,7 @@ async function holdFile(file: string): Promise<{ pid: number; letGo(): Promise<v
   await once(holder.stdout, 'data')
   return {
     pid: holder.pid ?? 0,
-    async letGo() {
+    letGo: async () => {
       holder.stdin.end()
       await closed
     },
@@ -68,7 +68,7 @@ describe('while a build is in mid-query', () => {
     await handle.cancel()
     const result = await command.ended
     expect(result.code).toBe(1)
-    expect(json<BuildReport>(result)).toMatchObject({
+    expect(json(result) as BuildReport).toMatchObject({
       runId,
       status: 'canceled',
       counts: { success: 1, canceled: 3, error: 0 },
@@ -93,13 +93,21 @@ describe('while a build is in mid-query', () => {
   it('plan and status go through the process that holds the file; models, graph and render need nobody', async () => {
     const build = await startSlowBuild()
     const { root, runId } = build
-    const planned = await runCli(['plan', root, '--json'])
+    const free = [
+      ['models', root],
+      ['graph', root],
+      ['render', root, 's.after'],
+    ].map((args) => runCli([...args, '--json']))
+    const [planned, status] = await Promise.all([runCli(['plan', root, '--json']), runCli(['status', root, '--json'])])
     expect(planned, planned.stderr).toMatchObject({ code: 0 })
-    expect(json<PlanReport>(planned).backfills.map(({ model }) => model)).toEqual(['s.slow', 's.slow_days', 's.after'])
+    expect((json(planned) as PlanReport).backfills.map(({ model }) => model)).toEqual([
+      's.slow',
+      's.slow_days',
+      's.after',
+    ])
 
-    const status = await runCli(['status', root, '--json'])
     expect(status, status.stderr).toMatchObject({ code: 0 })
-    const report = json<BuildReport>(status)
+    const report = json(status) as BuildReport
     expect(report).toMatchObject({ runId, status: 'running', endedAt: null })
     expect(Object.fromEntries(report.models.map(({ name, status }) => [name, status]))).toEqual({
       's.fast': 'success',
@@ -108,14 +116,9 @@ describe('while a build is in mid-query', () => {
       's.after': 'pending',
     })
 
-    for (const args of [
-      ['models', root],
-      ['graph', root],
-      ['render', root, 's.after'],
-    ]) {
-      const free = await runCli([...args, '--json'])
-      expect(free, free.stderr).toMatchObject({ code: 0 })
-      expect(json(free)).toBeTruthy()
+    for (const result of await Promise.all(free)) {
+      expect(result, result.stderr).toMatchObject({ code: 0 })
+      expect(json(result)).toBeTruthy()
     }
     await expectUndisturbed(build)
   })
@@ -125,13 +128,14 @@ describe('a file that a stranger holds', () => {
   it('is waited for, naming the process, and given up after --lock-timeout with exit 3', async () => {
     const root = await createProject(MODELS)
     const { pid, letGo } = await holdFile(join(root, 'w.duckdb'))
-    for (const verb of ['plan', 'status', 'build']) {
-      const startedMs = Date.now()
-      const refused = await runCli([verb, root, '--json', '--lock-timeout', '2'])
-      expect(refused, `${verb}: ${refused.stderr}`).toMatchObject({ code: 3 })
+    const startedMs = Date.now()
+    const verbs = ['plan', 'status', 'build']
+    const results = await Promise.all(verbs.map((verb) => runCli([verb, root, '--json', '--lock-timeout', '2'])))
+    expect(Date.now() - startedMs).toBeGreaterThan(2_000)
+    for (const refused of results) {
+      expect(refused, refused.stderr).toMatchObject({ code: 3 })
       expect(errorOf(refused)).toMatchObject({ code: 'DATABASE_LOCKED' })
       expect(errorOf(refused).message).toContain(`process ${pid}`)
-      expect(Date.now() - startedMs).toBeGreaterThan(2_000)
     }
     await letGo()
     expect(
@@ -157,38 +161,11 @@ describe('a file that a stranger holds', () => {
   })
 })
 
-describe('on a server that is named', () => {
-  let server: TestServer
-  let address: string
-  beforeAll(async () => {
-    server = await startTestServer()
-    address = server.server.address
-  })
-  afterAll(() => server.close())
-
-  it('a build without a worker ends with exit 3 after --wait, and starts nothing', async () => {
-    const root = await createProject(MODELS)
-    const result = await runCli(['build', root, '--json', '--address', address, '--wait', '2'])
-    expect(result, result.stderr).toMatchObject({ code: 3 })
-    expect(errorOf(result)).toMatchObject({ code: 'NO_WORKER' })
-    expect(errorOf(result).message).toContain(`millrace-${basename(root)}`)
-    const handle = server.client.workflow.getHandle(`millrace/${basename(root)}/prod`)
-    await expect(handle.describe()).rejects.toThrow(/not found/i)
-  })
-
-  it('a worker that was killed a moment ago does not count as one', async () => {
-    const root = await createProject(MODELS)
-    const worker = startWorker([root, '--address', address])
-    await worker.seen('Worker on task queue')
-    await runCli(['build', root, '--quiet', '--address', address])
-    worker.process.kill('SIGKILL')
-    await worker.ended
-    const result = await runCli(['build', root, '--json', '--address', address, '--wait', '1'])
-    expect(result, result.stderr).toMatchObject({ code: 3 })
-    expect(errorOf(result)).toMatchObject({ code: 'NO_WORKER' })
-  })
-
-  it('a worker lets an idle file go after 10 s, lives on, and serves the next build', async () => {
+describe('an idle worker', () => {
+  it('lets the file go after 10 s, lives on, and serves the next build', async () => {
+    const server = await startTestServer()
+    onTestFinished(() => server.close())
+    const { address } = server.server
     const root = await createProject(MODELS)
     const worker = startWorker([root, '--address', address])
     const built = await runCli(['build', root, '--json', '--address', address])
@@ -209,66 +186,6 @@ describe('on a server that is named', () => {
     worker.process.kill('SIGINT')
     expect(await worker.ended).toMatchObject({ code: 0 })
     expect(await query(file, 'FROM s.b')).toEqual([{ y: 11 }])
-  })
-
-  it('--detach prints the workflow id and leaves the build to the worker', async () => {
-    const root = await createSlowProject()
-    const worker = startWorker([root, '--address', address])
-    const workflowId = `millrace/${basename(root)}/prod`
-    const detached = await runCli(['build', root, '--json', '--detach', '--address', address])
-    expect(detached, detached.stderr).toMatchObject({ code: 0 })
-    expect(json(detached)).toEqual({ workflowId })
-    await untilWriting(server.client, workflowId)
-    expect(await runCli(['cancel', root, '--address', address])).toMatchObject({ code: 0 })
-    worker.process.kill('SIGINT')
-    await worker.ended
-  })
-
-  it('a worker with another copy of the project refuses, and the models that differ are named', async () => {
-    const files = (own: Record<string, string>) => ({
-      'config.yaml': `project: twice\ngateways: { local: { connection: { type: duckdb, database: w.duckdb } } }\n`,
-      ...MODELS,
-      ...own,
-    })
-    const here = await createProject(
-      files({
-        'models/b.sql': `${MODELS['models/b.sql']} WHERE x > 0`,
-        'models/new.sql': 'MODEL (name s.new);\nSELECT 1 AS n',
-      }),
-    )
-    const there = await createProject(files({ 'models/old.sql': 'MODEL (name s.old);\nSELECT 1 AS o' }))
-    const worker = startWorker([there, '--address', address])
-    const refused = await runCli(['build', here, '--json', '--address', address])
-    expect(refused, refused.stderr).toMatchObject({ code: 2 })
-    const { code, message, hint } = errorOf(refused)
-    expect(code).toBe('PROJECT_MISMATCH')
-    expect(message).toContain("(differ: 's.b'; only in this folder: 's.new'; only in the worker's copy: 's.old')")
-    expect(`${message}${hint}`).not.toMatch(/[0-9a-f]{12}/)
-    worker.process.kill('SIGINT')
-    await worker.ended
-    await expect(query(join(there, 'w.duckdb'), 'FROM millrace.builds')).rejects.toThrow(/does not exist/)
-  })
-})
-
-describe('without a server', () => {
-  it('a named address that does not answer is an error, never replaced by another server: exit 3', async () => {
-    const root = await createProject(MODELS)
-    const result = await runCli(['build', root, '--json', '--address', '127.0.0.1:1'])
-    expect(result, result.stderr).toMatchObject({ code: 3 })
-    expect(errorOf(result)).toMatchObject({ code: 'TEMPORAL_UNAVAILABLE' })
-    expect(errorOf(result).message).toContain('127.0.0.1:1')
-    const fromEnvironment = await runCli(['cancel', root, '--json'], { TEMPORAL_ADDRESS: '127.0.0.1:1' })
-    expect(fromEnvironment).toMatchObject({ code: 3 })
-    expect(errorOf(fromEnvironment)).toMatchObject({ code: 'TEMPORAL_UNAVAILABLE' })
-  })
-
-  it('--detach is refused, and starts nothing', async () => {
-    const root = await createProject(MODELS)
-    const result = await runCli(['build', root, '--json', '--detach'])
-    expect(result, result.stderr).toMatchObject({ code: 3 })
-    expect(errorOf(result)).toMatchObject({ code: 'TEMPORAL_UNAVAILABLE' })
-    expect(errorOf(result).message).toContain('--detach needs a server that outlives the command')
-    await expect(query(join(root, 'w.duckdb'), 'FROM millrace.builds')).rejects.toThrow(/does not exist/)
   })
 })
 

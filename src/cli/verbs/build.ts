@@ -1,6 +1,7 @@
 /** `build`: makes the environment match the project, follows it, prints the report. */
 import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client'
 import { assertPlannable } from '../../activities/plan-scope.ts'
+import { readBuildPage } from '../../activities/read-build.ts'
 import { MillraceError } from '../../errors.ts'
 import type { BuildReport } from '../../payloads.ts'
 import { modelHashes, toProjectHash } from '../../project/project-hash.ts'
@@ -14,6 +15,7 @@ import { endWithLaunchers } from '../lifetime.ts'
 import { loadForVerb } from '../load-for-verb.ts'
 import { isAlive, ownIdentity, type ProcessIdentity } from '../process-identity.ts'
 import { nameMismatch } from '../project-mismatch.ts'
+import { withProjects } from '../database.ts'
 import { readReport, remotePages } from '../read-report.ts'
 import { isCanceled, failedSummary, toMillraceError } from '../remote-error.ts'
 import { reportText } from '../report-text.ts'
@@ -108,8 +110,11 @@ async function followBuild(
     output.say('Cancelling: running queries are interrupted and rolled back (Ctrl-C again leaves at once)')
     void handle.cancel().catch(() => {})
   })
+  // The wait is a request that the server answers after 20 s at the latest: unless it is given up, it keeps the process alive.
+  const waiting = new AbortController()
   try {
-    const ended = handle.result().then(
+    const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
+    const ended = result.then(
       () => null,
       (error: unknown) => ({ error }),
     )
@@ -131,6 +136,7 @@ async function followBuild(
       interrupted: interrupt.count > 0,
     })
   } finally {
+    waiting.abort()
     await following.stop()
     interrupt.remove()
   }
@@ -160,19 +166,24 @@ async function printOutcome(
 }
 
 async function reportOf(
-  { client, taskQueue, project }: TemporalSession,
-  { options }: CommandContext,
+  { client, taskQueue, project, worker }: TemporalSession,
+  context: CommandContext,
   handle: WorkflowHandle,
 ): Promise<BuildReport | null> {
+  const { options } = context
   const { runId } = await handle.describe()
-  return readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), {
+  const input = {
     project,
     ...(options.gateway === null ? {} : { gateway: options.gateway }),
     environment: options.environment,
     workflowId: handle.workflowId,
     runId,
     lockTimeoutSeconds: options.lockTimeoutSeconds,
-  })
+  }
+  // A worker of our own holds the database in this very process.
+  if (worker !== null)
+    return withProjects(context, (projects) => readReport((page) => readBuildPage(projects, page), input))
+  return readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), input)
 }
 
 function named(error: unknown, hashes: Record<string, string>): unknown {

@@ -56,14 +56,18 @@ async function watchRunning(session: TemporalSession, context: CommandContext): 
   if (!(await isRunning(handle))) return null
   const following = follow(handle, context.output)
   const interrupt = onInterrupt(() => {})
+  // The wait is a request that the server answers after 20 s at the latest: unless it is given up, it keeps the process alive.
+  const waiting = new AbortController()
   try {
-    const ended = handle.result().then(
+    const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
+    const ended = result.then(
       () => 'ended' as const,
       () => 'ended' as const,
     )
     const outcome = await Promise.race([ended, interrupt.happened.then(() => 'left' as const)])
     return outcome === 'left' ? EXIT.interrupted : null
   } finally {
+    waiting.abort()
     await following.stop()
     interrupt.remove()
   }
