@@ -17,7 +17,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: ['errors', 'payloads', 'graph', '@temporalio/workflow', '@temporalio/common'],
     types: ['activities', 'state', 'project'],
   },
-  connections: { values: ['errors', 'sql', 'node:', '@duckdb/node-api', 'zod'], types: [] },
+  connections: { values: ['errors', 'dispose-symbols', 'sql', 'node:', '@duckdb/node-api', 'zod'], types: [] },
   project: {
     values: ['errors', 'project/model', 'graph', 'sql', 'node:', '@duckdb/node-api', 'nunjucks', 'yaml', 'zod'],
     types: ['payloads'],
@@ -54,6 +54,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
   plugin: { values: ['errors', 'connections', 'activities', '@temporalio/plugin'], types: ['@temporalio/worker'] },
   'cache-folder': { values: ['node:'], types: [] },
   'workflows-path': { values: ['node:'], types: [] },
+  'dispose-symbols': { values: [], types: [] },
   cli: {
     values: [
       'errors',
@@ -69,9 +70,9 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
       'plugin',
       'cache-folder',
       'workflows-path',
+      'dispose-symbols',
       'node:',
       'zod',
-      'commander',
       '@temporalio/client',
       '@temporalio/common',
       '@temporalio/proto',
@@ -80,8 +81,8 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     types: [],
   },
   // Entries.
-  index: { values: ['errors', 'connections', 'plugin', 'workflows-path'], types: ['payloads'] },
-  testing: { values: ['connections', 'temporal'], types: [] },
+  index: { values: ['errors', 'connections', 'plugin', 'workflows-path', 'dispose-symbols'], types: ['payloads'] },
+  testing: { values: ['connections', 'temporal', 'dispose-symbols'], types: [] },
   bin: { values: ['cli'], types: [] },
   'client.ts': { values: ['cli'], types: [] },
   'worker.ts': { values: ['cli'], types: [] },

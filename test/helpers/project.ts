@@ -32,7 +32,7 @@ export async function query(file: string, sql: string): Promise<Record<string, u
   try {
     const connection = await instance.connect()
     try {
-      return (await connection.runAndReadAll(sql)).getRowObjectsJson() as Record<string, unknown>[]
+      return (await connection.runAndReadAll(sql)).getRowObjectsJson()
     } finally {
       connection.closeSync()
     }
