@@ -5,7 +5,8 @@
 import { readFileSync } from 'node:fs'
 
 const POLL_MS = 500
-const LAUNCHER = /\bnpx\b|\bnpm\b|\btsx\b|\bclient\.[tj]s\b|\bworker\.[tj]s\b|\bdemo\.[tj]s\b|\bbin\.js\b|millrace/
+/** Scripts that only start others of this list, and our own commands, which start themselves again. */
+const LAUNCHER = /(^|[\\/])(npx-cli\.js|npm-cli\.js|tsx|client\.[tj]s|worker\.[tj]s|demo\.[tj]s|bin\.js|millrace)$/
 
 /** Ends this process at once when one of the launchers above it is gone. Linux sees the whole chain, other systems the parent. */
 export function endWithLaunchers(): void {
@@ -28,7 +29,7 @@ function launcherChain(): Link[] {
   let pid = process.pid
   for (;;) {
     const parent = parentOf(pid)
-    if (parent === null || parent <= 1 || !LAUNCHER.test(commandOf(parent))) return chain
+    if (parent === null || parent <= 1 || !isLauncher(parent)) return chain
     chain.push({ pid, parent })
     pid = parent
   }
@@ -45,10 +46,23 @@ function parentOf(pid: number): number | null {
   }
 }
 
-function commandOf(pid: number): string {
+/** A shell is one only between npm and what npm runs: in other hands it may put us into the background and leave. */
+function isLauncher(pid: number): boolean {
+  const [program = '', ...args] = commandOf(pid)
+  if (isNpm(program)) return true
+  if (/(^|\/)(sh|dash|bash)$/.test(program)) return isNpm(commandOf(parentOf(pid) ?? 0)[0] ?? '')
+  return /(^|[\\/])node(\.exe)?$/.test(program) && args.some((arg) => LAUNCHER.test(arg))
+}
+
+/** npm calls its process `npm exec …`, `npm run …`. */
+function isNpm(program: string): boolean {
+  return program.startsWith('npm ')
+}
+
+function commandOf(pid: number): string[] {
   try {
-    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ')
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0')
   } catch {
-    return ''
+    return []
   }
 }
