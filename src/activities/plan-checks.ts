@@ -64,28 +64,45 @@ export function assertRefreshable(models: readonly Model[]): void {
   )
 }
 
-/** @throws ProjectError with UNKNOWN_TABLE for each name that is neither a model nor in the database, and each file that is not there. */
+/**
+ * @param session null when there is no database yet: it will have no tables.
+ * @throws ProjectError with UNKNOWN_TABLE for each name that is neither a model nor in the database, and each file that is not there.
+ */
 export async function assertExternalsExist(
   project: Project,
   models: readonly Model[],
-  session: Session,
+  session: Session | null,
 ): Promise<void> {
   const known = new Set(project.models.filter((model) => model.enabled).map((model) => model.name))
-  const present = await session.rows<{ name: string }>(
-    `SELECT lower(CASE WHEN database_name = current_database() THEN '' ELSE database_name || '.' END || schema_name || '.' || object) AS name
-     FROM (SELECT database_name, schema_name, table_name AS object FROM duckdb_tables()
-           UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views())`,
-  )
-  const tables = new Set(present.map(({ name }) => name))
+  const tables = session === null ? new Set<string>() : await readTableNames(session)
   const problems = models.flatMap((model) =>
     model.depends_on
       .filter(
         (name) =>
-          !known.has(name) && !tables.has(name) && !tables.has(`main.${name}`) && !isReachableFile(name, project.root),
+          !known.has(name) &&
+          !tables.has(name) &&
+          !tables.has(`main.${name}`) &&
+          !SYSTEM_NAME.test(name) &&
+          !isReachableFile(name, project.root),
       )
-      .map((name) => unknownTable(model, name, [...known, ...tables])),
+      .map((name) => unknownTable(model, name, [...known, ...[...tables].filter((table) => !OWN_NAME.test(table))])),
   )
   if (problems.length > 0) throw new ProjectError(problems)
+}
+
+/** DuckDB's own views, which every database has. */
+const SYSTEM_NAME = /^(information_schema|pg_catalog)\.|^(main\.)?(duckdb_\w+|sqlite_\w+|pragma_\w+)$/
+/** Nobody means a physical table or the state. */
+const OWN_NAME = /^millrace(__|\.)/
+
+/** Tables and views of every attached database, lower case; those of the main one without its name. */
+async function readTableNames(session: Session): Promise<Set<string>> {
+  const present = await session.rows<{ name: string }>(
+    `SELECT lower(CASE WHEN database_name = current_database() THEN '' ELSE database_name || '.' END || schema_name || '.' || object) AS name
+     FROM (SELECT database_name, schema_name, table_name AS object FROM duckdb_tables()
+           UNION ALL SELECT database_name, schema_name, view_name FROM duckdb_views() WHERE NOT internal)`,
+  )
+  return new Set(present.map(({ name }) => name))
 }
 
 /** A file that is there, or that only DuckDB can look for. */

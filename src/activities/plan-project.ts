@@ -33,7 +33,10 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
       ...(request.vars === undefined ? {} : { vars: request.vars }),
     })
     assertSameProject(project, request.projectHash)
-    assertPlannable(project, { ...request, environment: request.environment ?? 'prod' })
+    const options = { ...request, environment: request.environment ?? 'prod', refreshId: request.build.runId }
+    assertPlannable(project, options)
+    // Opening makes the file: only for a plan that holds.
+    if (!worker.databaseExists()) await makePlan(project, null, options)
     heartbeat.say('waiting for the database')
     await using lease = await worker.lease({
       holder: 'plan',

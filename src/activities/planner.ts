@@ -53,7 +53,7 @@ export async function makePlan(project: Project, session: Session | null, option
   assertBuildable(project, chosen)
 
   const state = await readState(session, project.name, options.environment)
-  if (session !== null) await assertExternalsExist(project, chosen, session)
+  await assertExternalsExist(project, chosen, session)
   const plan = planBuild({
     graph,
     selected,

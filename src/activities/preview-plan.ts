@@ -31,7 +31,10 @@ export async function previewPlan(projects: WorkerProjects, input: PreviewInput)
       ...(input.vars === undefined ? {} : { vars: input.vars }),
     })
     assertPlannable(project, { ...input, environment: input.environment ?? 'prod' })
-    await using lease = await worker.lease({ holder: 'plan', lockTimeoutMs: (input.lockTimeoutSeconds ?? 60) * 1000 })
+    // Opening would make the file.
+    await using lease = worker.databaseExists()
+      ? await worker.lease({ holder: 'plan', lockTimeoutMs: (input.lockTimeoutSeconds ?? 60) * 1000 })
+      : null
     const json = JSON.stringify(await previewReport(project, lease, input))
     const next = input.offset + PAGE
     return { json: json.slice(input.offset, next), next: next < json.length ? next : null }

@@ -1,4 +1,5 @@
 /** The projects a worker serves: where their folders lie, how their databases are reached, which definitions are at hand. */
+import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
 import { queryThreads } from '../connections/query-threads.ts'
@@ -21,6 +22,8 @@ export interface WorkerProject {
   /** Leases its connection gives at once. */
   readonly concurrentTasks: number
   lease(options: LeaseOptions): Promise<Lease>
+  /** Whether opening the database finds it, or makes it. */
+  databaseExists(): boolean
   /** From memory, else from `read`. */
   definition(hash: string, read: () => Promise<ModelDefinition>): Promise<ModelDefinition>
   keepDefinition(hash: string, definition: ModelDefinition): void
@@ -114,6 +117,7 @@ export class WorkerProjects {
       parser: this.parser,
       concurrentTasks: config.concurrentTasks,
       lease: (options) => this.#registry.lease(config, options),
+      databaseExists: () => !('database' in config) || config.database === null || existsSync(config.database),
       definition: async (hash, read) => {
         const kept = this.#definitions.get(hash)
         if (kept !== undefined) return kept
