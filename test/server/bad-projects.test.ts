@@ -4,7 +4,7 @@ import { mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { runCli, type CliResult } from '../helpers/cli.ts'
-import { CONFIG, createProject, query } from '../helpers/project.ts'
+import { CONFIG, createProject } from '../helpers/project.ts'
 
 interface Problem {
   code: string
