@@ -194,17 +194,7 @@ export interface ModelReport {
 }
 
 /** What `build`, `status` and `watch` print with `--json`. */
-export interface BuildReport {
-  project: string
-  environment: string
-  workflowId: string
-  runId: string
-  status: BuildStatus
-  promoted: boolean
-  startedAt: string
-  endedAt: string | null
-  durationMs: number | null
-  counts: BuildCounts
+export interface BuildReport extends Omit<BuildSummary, 'problems'> {
   models: ModelReport[]
 }
 
