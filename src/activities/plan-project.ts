@@ -75,8 +75,9 @@ async function planInto({ project, worker, lease, request }: Planning): Promise<
   await assertEnvironmentFree(lease, project.name, environment, request.build)
   await createSchemas(lease, made)
   for (const model of made.plan.models) {
+    if (model.kind !== 'SEED' || model.batches.length === 0) continue
     const file = project.models.find(({ name }) => name === model.name)
-    if (model.kind !== 'SEED' || model.batches.length === 0 || file === undefined) continue
+    if (file === undefined) continue
     await keepSeed(project.root, await resolveSeedPath(file.kind.path ?? '', file, project.root), model.inputs)
   }
 

@@ -5,8 +5,6 @@
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 
-export const STATE_SCHEMA = 'millrace'
-
 /** Migration n brings a state of version n to version n + 1; the first makes it from nothing. Never edit one that was released. */
 const MIGRATIONS: readonly string[] = [
   `
