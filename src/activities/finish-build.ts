@@ -1,4 +1,4 @@
-/** The activity that ends a build: promotes when every step succeeded, records how each model ended, makes the file small. */
+/** The activity that ends a build: promotes when every step succeeded, records how each model ended. */
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildCounts, FinishInput, ModelProblem } from '../payloads.ts'
@@ -36,10 +36,7 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     }
     heartbeat.say('promoting')
     const promoted = input.status === 'succeeded' && build.promotion !== null && (await promote(lease, build.promotion))
-    const finished = await record(lease, build, input, promoted)
-    heartbeat.say('checkpoint')
-    await lease.checkpoint()
-    return finished
+    return await record(lease, build, input, promoted)
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
     throw toFailure(error)

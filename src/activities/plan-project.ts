@@ -14,7 +14,7 @@ import { FINGERPRINT_FORMAT } from '../project/fingerprint.ts'
 import { quoteIdentifier } from '../sql/identifiers.ts'
 import { physicalRelation } from '../sql/physical.ts'
 import { insertBuild, readRunningBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
-import { ensureState } from '../state/schema.ts'
+import { ensureState, readStateVersion } from '../state/schema.ts'
 import { insertDefinitions, insertVersions, type NewDefinition, type NewVersion } from '../state/versions.ts'
 import { toFailure } from './failures.ts'
 import { startHeartbeat } from './heartbeat.ts'
@@ -36,7 +36,7 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
     const options = { ...request, environment: request.environment ?? 'prod', refreshId: request.build.runId }
     assertPlannable(project, options)
     // Opening makes the file: only for a plan that holds.
-    if (!worker.databaseExists()) await makePlan(project, null, options)
+    const first = worker.databaseExists() ? null : await makePlan(project, null, options)
     heartbeat.say('waiting for the database')
     await using lease = await worker.lease({
       holder: 'plan',
@@ -45,7 +45,10 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
       onWaiting: (message) => heartbeat.say(message),
     })
     heartbeat.say('planning')
-    return await planInto({ project, worker, lease, request })
+    // What was planned for no database holds for an empty one.
+    const made =
+      first !== null && (await readStateVersion(lease)) === 0 ? first : await makePlan(project, lease, options)
+    return await planInto({ project, worker, lease, request, made })
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
     throw toFailure(error)
@@ -57,15 +60,11 @@ interface Planning {
   worker: WorkerProject
   lease: Lease
   request: PlanRequest
+  made: MadePlan
 }
 
-async function planInto({ project, worker, lease, request }: Planning): Promise<BuildPlan> {
+async function planInto({ project, worker, lease, request, made }: Planning): Promise<BuildPlan> {
   const environment = request.environment ?? 'prod'
-  const made = await makePlan(project, lease, {
-    ...request,
-    environment,
-    refreshId: request.build.runId,
-  })
   const promotion = await planPromotion(project, made, lease, {
     environment,
     build: request.build,

@@ -1,4 +1,5 @@
 /** The transaction of a step, by kind: fence, write, audit, record, commit. */
+import { CommitOutcomeUnknown } from '../connections/commit-outcome-unknown.ts'
 import { classifySqlError } from '../connections/sql-errors.ts'
 import type { Transaction } from '../connections/transaction.ts'
 import { unitsOf, type Interval } from '../graph/intervals.ts'
@@ -35,8 +36,8 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     const audits = await runBlockingAudits(tx, work)
     const { step, attempts } = work
     const result = { ...written, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
-    await record(tx, work, result)
     work.say('committing')
+    await commit(tx, work, result)
     return result
   })
 }
@@ -98,7 +99,8 @@ async function runStatements(
   for (const statement of statements) await tx.run(renderStatement(statement, work.definition, options))
 }
 
-async function record(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
+/** Records the result, and commits. */
+async function commit(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
   const { id, step, definition } = work
   const replace = step.fresh !== true || !work.first
   const units = { version: step.version, step: id, inputs: step.inputs, replace }
@@ -108,8 +110,9 @@ async function record(tx: Transaction, work: StepWork, result: StepResult): Prom
       ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
       : wholeRecord(units, interval)
   try {
-    await tx.run(`${ledger};\n${resultRecord(work, result)}`)
+    await tx.commit(`${ledger};\n${resultRecord(work, result)}`)
   } catch (error) {
+    if (error instanceof CommitOutcomeUnknown) throw error
     // Keys are not part of a transaction's snapshot: one that another attempt committed since it began is refused here, not at COMMIT.
     if (classifySqlError(error).kind !== 'constraint') throw error
     throw new StepBusy(error, { committed: true })

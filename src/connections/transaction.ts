@@ -12,6 +12,12 @@ export interface Transaction {
   run(sql: string, values?: SqlValues): Promise<void>
   /** As `Lease.rows`. */
   rows<T = Record<string, JsonValue>>(sql: string, values?: SqlValues): Promise<T[]>
+  /**
+   * The last statements, and COMMIT, in one call; an abort waits for its end. Without it the transaction commits when its
+   * body returns.
+   * @throws the failed statement's error, nothing is committed then; CommitOutcomeUnknown after any error of COMMIT.
+   */
+  commit(sql: string): Promise<void>
 }
 
 export interface TransactionScope {
@@ -32,8 +38,8 @@ export async function runTransaction<T>(scope: TransactionScope, body: (tx: Tran
   const leave = await gate?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
-    const { result, begun } = await runBody(session, body)
-    if (begun) await commit(session)
+    const { result, open } = await runBody(session, body)
+    if (open) await commit(session)
     return result
   } finally {
     leave?.()
@@ -74,15 +80,17 @@ const COMMIT_ERRORS: ReadonlySet<SqlErrorKind> = new Set<SqlErrorKind>([
   'other',
 ])
 
+/** @returns whether a transaction is left to commit: one was begun, and the body did not commit it itself. */
 async function runBody<T>(
   session: Session,
   body: (tx: Transaction) => Promise<T>,
-): Promise<{ result: T; begun: boolean }> {
+): Promise<{ result: T; open: boolean }> {
   const failures: unknown[] = []
-  let open = true
+  let usable = true
   let begun = false
-  const execute = async (sql: string, values: SqlValues | undefined) => {
-    if (!open) throw new Error('a statement was run on a transaction that has ended')
+  let committed = false
+  const execute = async (sql: string, values?: SqlValues) => {
+    if (!usable) throw new Error('a statement was run on a transaction that has ended')
     try {
       if (begun) return await session.execute({ sql, values, onAbort: 'interrupt' })
       begun = true
@@ -101,26 +109,37 @@ async function runBody<T>(
         await execute(sql, values)
       },
       rows: async <R>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as R[],
+      commit: async (sql) => {
+        if (!usable) throw new Error('a transaction was committed after its end')
+        usable = false
+        await session.settled()
+        if (failures.length > 0) throw failures[0]
+        session.signal.throwIfAborted()
+        await commit(session, begun ? sql : `BEGIN;\n${sql}`)
+        committed = true
+      },
     })
-    open = false
+    usable = false
     // Statements that the body did not wait for belong to the transaction too.
     await session.settled()
     if (failures.length > 0) throw failures[0]
-    session.signal.throwIfAborted()
-    return { result, begun }
+    if (!committed) session.signal.throwIfAborted()
+    return { result, open: begun && !committed }
   } catch (error) {
-    open = false
+    usable = false
     await session.settled()
-    if (begun) await rollback(session)
+    if (begun && !committed) await rollback(session)
     throw error
   }
 }
 
-async function commit(session: Session): Promise<void> {
+/** @throws the error of `last`, when it is what failed. */
+async function commit(session: Session, last?: string): Promise<void> {
   try {
-    await session.execute({ sql: 'COMMIT', onAbort: 'hold' })
+    await session.execute({ sql: last === undefined ? 'COMMIT' : `${last};\nCOMMIT`, onAbort: 'hold' })
   } catch (error) {
-    await rollback(session)
+    // A transaction that is still open has not come to its COMMIT; a failed COMMIT ends it.
+    if (await rollback(session)) throw error
     throw new CommitOutcomeUnknown(error)
   }
 }

@@ -20,12 +20,15 @@ export interface SqlParser {
   close(): Promise<void>
 }
 
-/** Parsed queries kept by their text: a step's query is often the very text that was parsed when the project was loaded. */
+/**
+ * Parsed queries by their text, for all parsers of the process: a command loads the project that its worker then plans,
+ * and a step's query is often the very text that was parsed for the plan.
+ */
+const cache = new Map<string, ParsedQuery>()
 const CACHE_SIZE = 5_000
 
 export function createSqlParser(): SqlParser {
   let opening: Promise<Opened> | null = null
-  const cache = new Map<string, ParsedQuery>()
 
   function open(): Promise<Opened> {
     opening ??= openParser().catch((error: unknown) => {
@@ -68,7 +71,6 @@ export function createSqlParser(): SqlParser {
     async close() {
       const opened = opening
       opening = null
-      cache.clear()
       if (opened === null) return
       const { instance, connection } = await opened
       connection.closeSync()

@@ -201,7 +201,7 @@ describe('a cancel during COMMIT', () => {
     const project = await planForAttempts({ 'models/days.sql': DAYS }, NOW)
     const step = project.step('a.days')
     let attempt: Attempt | null = null
-    watch({ before: ({ sql }) => void (sql.includes('INSERT INTO millrace.steps') && attempt?.cancel()) })
+    watch({ before: ({ sql }) => void (sql.startsWith('INSERT INTO') && attempt?.cancel()) })
     attempt = project.attempt(step)
 
     await expect(attempt.outcome).rejects.toBeInstanceOf(CancelledFailure)

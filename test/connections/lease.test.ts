@@ -285,6 +285,73 @@ describe('a transaction', () => {
     expect(await second.rows('FROM ledger')).toEqual([{ unit: 1 }])
   })
 
+  test('commits with its last statements: one that fails is what failed, and nothing is committed', async () => {
+    const { lease } = createHarness()
+    await using one = await lease()
+    await one.run('CREATE TABLE t (x INTEGER PRIMARY KEY)')
+    const result = await one.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (1)')
+      await tx.commit('INSERT INTO t VALUES (2)')
+      return 'committed'
+    })
+    expect(result).toBe('committed')
+    const failing = one.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (3)')
+      await tx.commit('INSERT INTO t VALUES (4); INSERT INTO t VALUES (1)')
+    })
+    const error: unknown = await failing.catch((caught: unknown) => caught)
+    expect(error).not.toBeInstanceOf(CommitOutcomeUnknown)
+    expect(error).toMatchObject({ message: expect.stringContaining('Constraint Error') })
+    await using other = await lease('b')
+    expect(await other.rows('FROM t ORDER BY x')).toEqual([{ x: 1 }, { x: 2 }])
+    await one.run('INSERT INTO t VALUES (5)')
+  })
+
+  test('with its last statements, a duplicate key at COMMIT leaves the outcome unknown', async () => {
+    const { lease } = createHarness()
+    await using first = await lease('first')
+    await using second = await lease('second')
+    await first.run('CREATE TABLE ledger (unit INTEGER PRIMARY KEY)')
+    const racing = second.transaction(async (tx) => {
+      await tx.run('INSERT INTO ledger VALUES (1)')
+      await first.transaction((other) => other.commit('INSERT INTO ledger VALUES (1)'))
+      await tx.commit('SELECT 1')
+    })
+    await expect(racing).rejects.toMatchObject({ name: 'CommitOutcomeUnknown', isDuplicateKey: true })
+    expect(await second.rows('FROM ledger')).toEqual([{ unit: 1 }])
+  })
+
+  test('is not committed with its last statements after one that failed, or once it is aborted', async () => {
+    const { registry, config, lease } = createHarness()
+    await using watcher = await lease('watcher')
+    await watcher.run('CREATE TABLE t (x INTEGER)')
+    const swallowing = watcher.transaction(async (tx) => {
+      await tx.run("SELECT error('boom')").catch(() => undefined)
+      await tx.commit('INSERT INTO t VALUES (1)')
+    })
+    await expect(swallowing).rejects.toThrow('boom')
+    const controller = new AbortController()
+    await using doomed = await registry.lease(config(), { holder: 'a', signal: controller.signal })
+    const aborted = doomed.transaction(async (tx) => {
+      await tx.run('INSERT INTO t VALUES (2)')
+      controller.abort(new Error('cancelled'))
+      await tx.commit('INSERT INTO t VALUES (3)')
+    })
+    await expect(aborted).rejects.toThrow('cancelled')
+    expect(await watcher.rows('SELECT count(*) AS n FROM t')).toEqual([{ n: 0 }])
+  })
+
+  test('is of no use once it is committed', async () => {
+    const { lease } = createHarness()
+    await using one = await lease()
+    const late = one.transaction(async (tx) => {
+      await tx.commit('CREATE TABLE t (x INTEGER)')
+      await tx.run('INSERT INTO t VALUES (1)')
+    })
+    await expect(late).rejects.toThrow('has ended')
+    expect(await one.rows('SELECT count(*) AS n FROM t')).toEqual([{ n: 0 }])
+  })
+
   test('is one at a time on a lease, and refuses statements beside it', async () => {
     const { lease } = createHarness()
     await using one = await lease()
