@@ -28,6 +28,8 @@ export interface EmbeddedServerOptions {
   namespace?: string
   /** One line of text for the user, whenever something takes long. */
   onProgress: (line: string) => void
+  /** Called when the server's process has started and does not answer yet: time for something else. */
+  onStarting?: (() => void) | undefined
   /** Gives up starting. */
   signal?: AbortSignal | undefined
   /** Where to look for the `temporal` program and its cache; default: this process's environment. */
@@ -80,14 +82,14 @@ async function predecessorGone(projectRoot: string, signal: AbortSignal | undefi
 }
 
 async function start(projectRoot: string, options: EmbeddedServerOptions, cli: string): Promise<EmbeddedServer> {
-  const { namespace = 'default', env = process.env, signal } = options
+  const { namespace = 'default', env = process.env, onStarting, signal } = options
   const folder = millraceFolder(projectRoot)
   const dataFile = join(folder, 'temporal.db')
   const logFile = join(folder, 'logs', 'temporal.log')
   const serverFile = serverFilePath(projectRoot)
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted()
-    const started = await startDev({ cli, namespace, env, dataFile, logFile, serverFile, signal })
+    const started = await startDev({ cli, namespace, env, dataFile, logFile, serverFile, onStarting, signal })
     if ('process' in started) {
       await announce(projectRoot, started)
       return owned(projectRoot, started, namespace)

@@ -16,6 +16,8 @@ export interface FindServerOptions {
   env: NodeJS.ProcessEnv
   /** One line of text for the user, whenever something takes long. */
   onProgress: (line: string) => void
+  /** See `EmbeddedServerOptions`. */
+  onStarting?: () => void
   /** Whether an embedded server may be started when no other answers. */
   mayStart: boolean
   signal?: AbortSignal | undefined
@@ -118,7 +120,7 @@ async function findUnnamed(options: FindServerOptions, profile: ClientConnectCon
 }
 
 async function startOne(options: FindServerOptions): Promise<FoundServer> {
-  const { projectRoot, onProgress, signal, env } = options
+  const { projectRoot, onProgress, onStarting, signal, env } = options
   if (!options.mayStart || projectRoot === null) {
     const place = projectRoot === null ? '' : `, this project's own (${projectRoot})`
     throw new MillraceError(
@@ -128,7 +130,7 @@ async function startOne(options: FindServerOptions): Promise<FoundServer> {
     )
   }
   const namespace = options.namespace ?? 'default'
-  const server = await startEmbeddedServer({ projectRoot, namespace, onProgress, signal, env })
+  const server = await startEmbeddedServer({ projectRoot, namespace, onProgress, onStarting, signal, env })
   const { address, uiUrl } = server
   const kind = server.owned ? 'embedded' : 'project'
   return { address, namespace, uiUrl, kind, connectionOptions: { address }, embedded: server.owned ? server : null }

@@ -1,6 +1,6 @@
 /** Does a Temporal server answer there, within a limit? */
 import { connect } from 'node:net'
-import { Connection } from '@temporalio/client'
+import type { Connection } from '@temporalio/client'
 import type { NativeConnectionOptions } from '@temporalio/worker'
 
 /** What both a client's `Connection` and a worker's `NativeConnection` take. */
@@ -11,7 +11,7 @@ export type TemporalConnectionOptions = Pick<NativeConnectionOptions, 'tls' | 'a
 
 /** Rejects with the reason when no Temporal server answers within the limit or it refuses the credentials. */
 export async function probeServer(options: TemporalConnectionOptions, limitMs: number): Promise<void> {
-  const connection = await Connection.connect({ ...options, connectTimeout: limitMs })
+  const connection = await open({ ...options, connectTimeout: limitMs })
   await connection.close()
 }
 
@@ -24,7 +24,7 @@ export async function readClusterId(address: string, limitMs: number): Promise<s
   if (!(await isPortOpen(address, limitMs))) return null
   let connection: Connection | null = null
   try {
-    connection = await Connection.connect({ address, connectTimeout: Math.max(1, deadline - performance.now()) })
+    connection = await open({ address, connectTimeout: Math.max(1, deadline - performance.now()) })
     const { workflowService } = connection
     const remainingMs = Math.max(1, deadline - performance.now())
     const info = await connection.withDeadline(Date.now() + remainingMs, () => workflowService.getClusterInfo({}))
@@ -34,6 +34,12 @@ export async function readClusterId(address: string, limitMs: number): Promise<s
   } finally {
     await connection?.close()
   }
+}
+
+/** The client is loaded when it is needed: a server that is being started starts meanwhile. */
+async function open(options: TemporalConnectionOptions & { connectTimeout: number }): Promise<Connection> {
+  const client = await import('@temporalio/client')
+  return client.Connection.connect(options)
 }
 
 /** Whether something listens at `host:port`. */

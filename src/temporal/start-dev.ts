@@ -18,6 +18,8 @@ export interface StartDevOptions {
   logFile: string
   /** See `startWatchedServer`. */
   serverFile: string
+  /** See `EmbeddedServerOptions`. */
+  onStarting?: (() => void) | undefined
   signal?: AbortSignal | undefined
 }
 
@@ -53,6 +55,7 @@ export async function startDev(options: StartDevOptions): Promise<RunningServer 
       serverFile: options.serverFile,
     }).catch(() => null)
     if (server === null) return failure(options.logFile, logStart, 'it could not be executed')
+    options.onStarting?.()
     const clusterId = await untilAnswer(server, address, options.signal)
     if (clusterId !== null) return { process: server, address, uiUrl: `http://127.0.0.1:${uiPort}`, clusterId }
     await server.stop()
