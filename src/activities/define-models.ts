@@ -1,5 +1,6 @@
 /** The definitions that a plan's steps are built from. */
-import type { Plan, PlannedModel } from '../graph/plan.ts'
+import type { PlannedModel } from '../graph/plan-context.ts'
+import type { Plan } from '../graph/plan.ts'
 import { createDefinition, definitionHash, type DefinitionInput, type ModelDefinition } from '../project/definition.ts'
 import type { Model, RelationName } from '../project/model.ts'
 import type { Project } from '../project/project.ts'

@@ -1,4 +1,4 @@
-/** The activity that ends a build: promotes when every step succeeded, records how each model ended. */
+/** The activity that ends a build: promotes when every step succeeded, records how each model ended, has the log written into the file. */
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildCounts, FinishInput, ModelProblem } from '../payloads.ts'
@@ -36,7 +36,10 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     }
     heartbeat.say('promoting')
     const promoted = input.status === 'succeeded' && build.promotion !== null && (await promote(lease, build.promotion))
-    return await record(lease, build, input, promoted)
+    const finished = await record(lease, build, input, promoted)
+    // Makes the file small. Nobody waits for it: what is committed is safe in the log.
+    void lease.checkpoint()
+    return finished
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
     throw toFailure(error)

@@ -1,7 +1,7 @@
 /** Models as planning needs them: times resolved, hashes taken. */
 import { createCron } from '../graph/cron.ts'
 import { createModelGraph } from '../graph/model-graph.ts'
-import type { PlanNode } from '../graph/plan.ts'
+import type { PlanNode } from '../graph/plan-context.ts'
 import { parseTime } from '../graph/time.ts'
 import { calledAudits } from '../project/definition.ts'
 import { dataHash, metadataHash } from '../project/fingerprint.ts'

@@ -1,7 +1,7 @@
 /** What a build is asked for: refused where no database is needed to refuse it. */
 import { MillraceError } from '../errors.ts'
 import { createModelGraph } from '../graph/model-graph.ts'
-import type { PlanContext } from '../graph/plan.ts'
+import type { PlanContext } from '../graph/plan-context.ts'
 import { selectModels, type Selection } from '../graph/select.ts'
 import { parseTime, toIso } from '../graph/time.ts'
 import type { BuildInput } from '../payloads.ts'

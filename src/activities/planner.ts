@@ -1,7 +1,8 @@
 /** Project + request + state → plan. Reads, writes nothing; `plan` and `build` share it. */
 import type { Lease } from '../connections/lease.ts'
 import { createModelGraph, type ModelGraph } from '../graph/model-graph.ts'
-import { planBuild, type Coverage, type Plan, type PlanNode } from '../graph/plan.ts'
+import type { Coverage, PlanNode } from '../graph/plan-context.ts'
+import { planBuild, type Plan } from '../graph/plan.ts'
 import { selectModels } from '../graph/select.ts'
 import { planSteps } from '../graph/steps.ts'
 import type { BuildStep } from '../payloads.ts'

@@ -2,8 +2,8 @@
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
 import type { Lease } from '../connections/lease.ts'
 import { connectionRegistry } from '../connections/registry.ts'
-import { MillraceError, nearest } from '../errors.ts'
 import { loadConfig, type ProjectConfig } from '../project/config.ts'
+import { chooseGateway } from '../project/gateways.ts'
 import type { CommandContext } from './command.ts'
 
 export interface Gateway {
@@ -16,21 +16,17 @@ export interface Gateway {
 export async function readGateway({ root, options, env, output }: CommandContext): Promise<Gateway> {
   const config = await loadConfig(root, env)
   for (const notice of config.notices) output.notice(notice)
-  return chooseGateway(config, root, options.gateway)
+  return openGateway(config, root, options.gateway)
 }
 
 /** @param wanted null for the default gateway. @throws MillraceError CONFIG */
-export function chooseGateway(config: ProjectConfig, root: string, wanted: string | null): Gateway {
-  const name = (wanted ?? config.defaultGateway).toLowerCase()
-  const raw = config.gateways[name]?.connection
-  if (raw === undefined) {
-    const known = Object.keys(config.gateways)
-    const near = nearest(name, known)
-    throw new MillraceError('CONFIG', `expected one of the gateways ${known.join(', ')}; got '${wanted ?? name}'`, {
-      hint: near === null ? 'Add it to gateways in config.yaml.' : `Did you mean '${near}'?`,
-    })
+export function openGateway(config: ProjectConfig, root: string, wanted: string | null): Gateway {
+  const name = chooseGateway(config, wanted)
+  return {
+    config,
+    name,
+    connection: parseConnection(config.gateways[name]?.connection ?? {}, { root, env: config.env }),
   }
-  return { config, name, connection: parseConnection(raw, { root, env: config.env }) }
 }
 
 /** Runs `work` on a lease; the database is closed when it returns. Waits for a file that is held, saying by whom. */

@@ -108,7 +108,7 @@ async function followBuild(
     ])
     await following.stop()
     if (outcome === 'detached') {
-      output.say(`The build '${handle.workflowId}' goes on. ${howToGoOn(context)}`)
+      output.say(leftBehind(session, context, handle))
       return EXIT.interrupted
     }
     return await printOutcome(session, context, {
@@ -181,6 +181,13 @@ function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {
   const { workflowId } = handle
   context.output.answer(`Started '${workflowId}'. ${howToGoOn(context)}`, { workflowId })
   return EXIT.done
+}
+
+/** A build outlives its command; a worker of the command's own does not. */
+function leftBehind({ worker }: TemporalSession, context: CommandContext, { workflowId }: WorkflowHandle): string {
+  const state =
+    worker === null ? 'goes on' : 'waits for a worker: the next `build`, or a `worker.ts`, goes on where it was'
+  return `The build '${workflowId}' ${state}.\n${howToGoOn(context)}`
 }
 
 function howToGoOn(context: CommandContext): string {

@@ -4,83 +4,10 @@
  */
 import { MillraceError, ProjectError } from '../errors.ts'
 import type { ChangeCategory } from '../payloads.ts'
-import type { KindName } from '../project/model.ts'
-import { batches, mergeIntervals, missingIntervals, type Interval, type IntervalModel } from './intervals.ts'
-import type { ModelGraph, GraphNode } from './model-graph.ts'
-
-/** A model as planning needs it. */
-export interface PlanNode extends GraphNode, Omit<IntervalModel, 'kind'> {
-  kind: { name: KindName; batch_size?: number }
-  /** Data hash in the given fingerprint format. */
-  dataHash(format: number): string
-  metadataHash: string
-  /** SEED: hash of the file's content; null for other kinds. */
-  content: string | null
-  self_referencing: boolean
-}
-
-/** What an environment holds of a model. */
-export interface EnvironmentEntry {
-  model: string
-  version: string
-  metadataHash: string
-}
-
-/** A version in the state, built or begun. */
-export interface KnownVersion {
-  version: string
-  model: string
-  fingerprint: string
-  format: number
-}
-
-/** What the ledger says of a version. */
-export interface Coverage {
-  intervals: Interval[]
-  /** Seeds' content its rows were made from; null when nothing is recorded. */
-  inputs: string | null
-}
-
-export interface PlanContext {
-  graph: ModelGraph<PlanNode>
-  selected: ReadonlySet<string>
-  /** Some models are left out on purpose: then nothing is removed. */
-  selective: boolean
-  environment: ReadonlyMap<string, EnvironmentEntry>
-  /** By model. */
-  versions: ReadonlyMap<string, readonly KnownVersion[]>
-  /** By version; a version without rows may be absent. */
-  coverage: ReadonlyMap<string, Coverage>
-  /** Epoch ms; `start` null means each model's own. `end` is exclusive. */
-  range: { start: number | null; end: number; now: number }
-  /** Not null: every selected model gets a new version, told apart by this text. */
-  refresh: string | null
-  project: string
-  format: number
-  hash: (value: unknown) => string
-}
-
-export interface PlannedModel {
-  name: string
-  kind: KindName
-  version: string
-  fingerprint: string
-  /** False for EMBEDDED and EXTERNAL. */
-  hasTable: boolean
-  /** The version does not exist in the state yet. */
-  isNew: boolean
-  category: ChangeCategory | null
-  reason: string | null
-  selected: boolean
-  /** What its steps cover, one step each; `null` stands for a step without an interval (a seed, an empty table). Empty: nothing to do. */
-  batches: (Interval | null)[]
-  /** Intervals of `batches`, merged. */
-  intervals: Interval[]
-  /** Its batches depend on each other. */
-  serial: boolean
-  /** Content of the seeds its rows come from. */
-  inputs: string
-}
+import { chooseVersion, findVersion, ownDataChanged } from './choose-version.ts'
+import { batches, mergeIntervals, missingIntervals, type Interval } from './intervals.ts'
+import type { ModelGraph } from './model-graph.ts'
+import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode } from './plan-context.ts'
 
 export interface Plan {
   /** In topological order; models the environment does not get are left out. */
@@ -149,59 +76,6 @@ function categorize(node: PlanNode, version: string, context: PlanContext): Chan
   if (current === undefined) return 'added'
   if (current.version === version) return current.metadataHash === node.metadataHash ? null : 'metadata'
   return context.refresh === null && !ownDataChanged(node, current, context) ? 'indirect_breaking' : 'breaking'
-}
-
-interface ChosenVersion {
-  version: string
-  fingerprint: string
-  isNew: boolean
-}
-
-/** The version a model's definition has in the state, the environment's first, else a new one. */
-function chooseVersion(
-  node: PlanNode,
-  planned: ReadonlyMap<string, PlannedModel>,
-  context: PlanContext,
-): ChosenVersion {
-  const current = context.environment.get(node.name)
-  const known = context.refresh === null ? [...(context.versions.get(node.name) ?? [])] : []
-  known.sort((a, b) => Number(b.version === current?.version) - Number(a.version === current?.version))
-  for (const candidate of known) {
-    // Compared in the format it was made with: a newer format alone rebuilds nothing.
-    const fingerprint = fingerprintOf(node, planned, { ...context, format: candidate.format })
-    if (fingerprint === candidate.fingerprint) return { version: candidate.version, fingerprint, isNew: false }
-  }
-  const fingerprint = fingerprintOf(node, planned, context)
-  const version = versionName(context.hash([fingerprint, context.refresh]))
-  return { version, fingerprint, isNew: findVersion(node.name, version, context) === undefined }
-}
-
-function versionName(hash: string): string {
-  return hash.slice(0, 12)
-}
-
-function findVersion(model: string, version: string, context: PlanContext): KnownVersion | undefined {
-  return context.versions.get(model)?.find((known) => known.version === version)
-}
-
-/** `<own>.<all>`: the hash of what the model itself says, and the hash of that and its parents' versions. */
-function fingerprintOf(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
-  const parents = context.graph.parents(node.name).map((name) => {
-    return [name, planned.get(name)?.version ?? null]
-  })
-  const own = ownHash(node, context)
-  return `${own}.${context.hash([context.format, own, parents])}`
-}
-
-function ownHash(node: PlanNode, { format, project, hash }: Pick<PlanContext, 'format' | 'project' | 'hash'>): string {
-  return hash([format, project, node.dataHash(format)])
-}
-
-/** Does the model itself say anything else than in the environment's version? The parents it has there do not count: they may have moved on without it. */
-function ownDataChanged(node: PlanNode, current: EnvironmentEntry, context: PlanContext): boolean {
-  const known = findVersion(node.name, current.version, context)
-  if (known === undefined) return true
-  return !known.fingerprint.startsWith(`${ownHash(node, { ...context, format: known.format })}.`)
 }
 
 /** An unselected model stays as the environment has it; null when the environment does not have it. */

@@ -2,7 +2,7 @@
 import type { BuildStep } from '../payloads.ts'
 import type { ModelGraph } from './model-graph.ts'
 import type { Interval } from './intervals.ts'
-import type { Coverage, PlannedModel, PlanNode } from './plan.ts'
+import type { Coverage, PlannedModel, PlanNode } from './plan-context.ts'
 
 /** A weight for what was never built: about what a small model takes, in ms. */
 const UNKNOWN_WEIGHT = 100

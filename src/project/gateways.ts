@@ -131,3 +131,17 @@ export function chooseDefault(
 export function lowerKeys<T>(record: Record<string, T>): Record<string, T> {
   return Object.fromEntries(Object.entries(record).map(([name, value]) => [name.toLowerCase(), value]))
 }
+
+/** @param wanted in any case; null for the default. @throws MillraceError CONFIG */
+export function chooseGateway(
+  { gateways, defaultGateway }: { gateways: Readonly<Record<string, GatewayConfig>>; defaultGateway: string },
+  wanted: string | null,
+): string {
+  const name = (wanted ?? defaultGateway).toLowerCase()
+  if (gateways[name] !== undefined) return name
+  const known = Object.keys(gateways)
+  const near = nearest(name, known)
+  throw new MillraceError('CONFIG', `expected one of the gateways ${known.join(', ')}; got '${wanted ?? name}'`, {
+    hint: near === null ? 'add it to gateways in config.yaml, or choose one with --gateway' : `Did you mean '${near}'?`,
+  })
+}

@@ -2,13 +2,14 @@
  * Folder → Project. All problems of a project are found before one is reported.
  */
 import { createModelGraph } from '../graph/model-graph.ts'
-import { MillraceError, nearest, ProjectError } from '../errors.ts'
+import { MillraceError, ProjectError } from '../errors.ts'
 import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
 import { expandMacros, type VariableValue } from '../sql/macros.ts'
 import { tokenize } from '../sql/lexer.ts'
 import { distinctRelations } from '../sql/references.ts'
 import { loadConfig, type ProjectConfig } from './config.ts'
 import { loadExternalModels } from './external-models.ts'
+import { chooseGateway } from './gateways.ts'
 import { parseModelDefaults, type ModelDefaults } from './header/model-defaults.ts'
 import { loadingEnvironment } from './macro-environment.ts'
 import type { AuditDefinition, Model } from './model.ts'
@@ -34,7 +35,7 @@ export interface LoadOptions {
 /** @throws ProjectError (or MillraceError when there is one problem) naming every problem with file and line. */
 export async function loadProject(root: string, options: LoadOptions): Promise<Project> {
   const config = await loadConfig(root, options.env)
-  const gateway = chooseGateway(config, options.gateway)
+  const gateway = chooseGateway(config, options.gateway ?? null)
   const defaults = parseModelDefaults({ ...config.modelDefaults, ...config.gateways[gateway]?.modelDefaults })
   const defaultCatalog = defaultCatalogOf(config.gateways[gateway]?.connection ?? {})
   const variables = mergeVariables(config, gateway, options.vars)
@@ -96,21 +97,6 @@ class Problems {
   throwIfAny(): void {
     if (this.#found.length > 0) throw new ProjectError(this.#found)
   }
-}
-
-function chooseGateway(config: ProjectConfig, wanted: string | undefined): string {
-  if (wanted === undefined) return config.defaultGateway
-  const name = wanted.toLowerCase()
-  if (config.gateways[name] !== undefined) return name
-  const near = nearest(name, Object.keys(config.gateways))
-  throw new MillraceError(
-    'CONFIG',
-    `expected one of the gateways ${Object.keys(config.gateways).join(', ')}; got '${wanted}'`,
-    {
-      hint:
-        near === null ? 'add it to gateways in config.yaml, or choose one with --gateway' : `Did you mean '${near}'?`,
-    },
-  )
 }
 
 function mergeVariables(

@@ -1,6 +1,6 @@
 /** Environments: which version each name stands for, and the promotion that moves them all at once. */
 import type { Lease } from '../connections/lease.ts'
-import type { EnvironmentEntry } from '../graph/plan.ts'
+import type { EnvironmentEntry } from '../graph/plan-context.ts'
 import type { RelationName } from '../project/model.ts'
 import { displayName, quoteIdentifier, quoteRelation, quoteString } from '../sql/identifiers.ts'
 

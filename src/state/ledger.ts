@@ -1,6 +1,6 @@
 /** The ledger: which intervals of which version are built, and the recorded result of each step that built them. */
 import type { Lease } from '../connections/lease.ts'
-import type { Coverage } from '../graph/plan.ts'
+import type { Coverage } from '../graph/plan-context.ts'
 import type { Interval } from '../graph/intervals.ts'
 import type { AuditResult } from '../payloads.ts'
 import { quoteString } from '../sql/identifiers.ts'

@@ -1,7 +1,7 @@
 /** Versions and definitions: which physical tables there are, and what they are built from. */
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
-import type { KnownVersion } from '../graph/plan.ts'
+import type { KnownVersion } from '../graph/plan-context.ts'
 import type { ModelDefinition } from '../project/definition.ts'
 import { bulkInsert } from './bulk.ts'
 

@@ -1,15 +1,14 @@
 /** Plans without a database: models in, a plan out, and what a build of it would leave in the state. */
 import { createModelGraph } from '../../src/graph/model-graph.ts'
-import {
-  planBuild,
-  type Coverage,
-  type EnvironmentEntry,
-  type KnownVersion,
-  type Plan,
-  type PlanContext,
-  type PlannedModel,
-  type PlanNode,
-} from '../../src/graph/plan.ts'
+import type {
+  Coverage,
+  EnvironmentEntry,
+  KnownVersion,
+  PlanContext,
+  PlannedModel,
+  PlanNode,
+} from '../../src/graph/plan-context.ts'
+import { planBuild, type Plan } from '../../src/graph/plan.ts'
 import { mergeIntervals } from '../../src/graph/intervals.ts'
 import type { KindName } from '../../src/project/model.ts'
 import { sha256 } from '../../src/project/fingerprint.ts'

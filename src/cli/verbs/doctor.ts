@@ -8,7 +8,7 @@ import { checkThreads, checkVersions } from '../doctor/versions.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { loadForVerb } from '../load-for-verb.ts'
-import { chooseGateway } from '../open-gateway.ts'
+import { openGateway } from '../open-gateway.ts'
 
 export const doctorVerb: Verb = {
   async run(context) {
@@ -62,7 +62,7 @@ async function checkProject(context: CommandContext): Promise<Check> {
 async function checkGateway(context: CommandContext, config: ProjectConfig, found: Findings): Promise<void> {
   const { root, options } = context
   try {
-    const gateway = chooseGateway(config, root, options.gateway)
+    const gateway = openGateway(config, root, options.gateway)
     const credentials = checkCredentials(config.gateways[gateway.name]?.connection, gateway.name, {
       root,
       env: config.env,
