@@ -30,6 +30,8 @@ export type ErrorCode =
   | 'STATE_NEWER'
   | 'DATABASE_LOCKED'
   | 'DATABASE' // the database cannot be opened
+  | 'EXTENSION' // an extension of DuckDB cannot be fetched or loaded
+  | 'CREDENTIALS' // no token could be had in time
   | 'CONNECTION_CONFLICT' // one database asked for with two configurations
   | 'LEASE_TIMEOUT'
   | 'TEMPORAL_UNAVAILABLE'
