@@ -1,10 +1,9 @@
-import { mkdirSync, mkdtempSync, realpathSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, realpathSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import * as fc from 'fast-check'
 import { parseConnection } from '../../src/connections/config.ts'
-import { connectionKey } from '../../src/connections/connection-key.ts'
 
 let root: string
 beforeAll(() => {
@@ -13,7 +12,6 @@ beforeAll(() => {
 afterAll(() => rmSync(root, { recursive: true, force: true }))
 
 const parse = (raw: Record<string, unknown>, env = {}) => parseConnection(raw, { root, env })
-const key = (raw: Record<string, unknown>) => connectionKey(parse(raw))
 
 describe('parseConnection', () => {
   test('fills defaults in and resolves the path against the project', () => {
@@ -75,79 +73,69 @@ describe('parseConnection', () => {
     expect(parse(raw).type).toBe(raw.type)
   })
 
+  test('text that names another type than a file is of that type', () => {
+    expect(parse({ database: 'md:analytics' })).toMatchObject({ type: 'motherduck', database: 'analytics' })
+    expect(parse({ type: 'duckdb', database: 'ducklake:lake.ducklake' })).toMatchObject({ type: 'ducklake' })
+    expect(parse({ database: 'quack:db' })).toMatchObject({ type: 'quack', host: 'db', port: 9494 })
+    expect(() => parse({ database: 's3://bucket/a.db' })).toThrow(
+      /connection\.database: expected a file of this machine/,
+    )
+    expect(() => parse({ database: 'postgres:dbname=x' })).toThrow(/connection\.database: expected a DuckDB file/)
+  })
+
+  test.each([
+    [{ concurrent_tasks: 'many' }, "connection.concurrent_tasks: expected a whole number from 1 to 10000; got 'many'"],
+    [{ concurrent_tasks: 1.5 }, 'connection.concurrent_tasks: expected a whole number from 1 to 10000; got 1.5'],
+    [{ database: ['a'] }, 'connection.database: expected text; got a list'],
+    [{ extensions: 'icu' }, "connection.extensions: expected a list of extensions; got 'icu'"],
+    [{ extensions: [{ name: 'icu', repo: 'x' }] }, "connection.extensions[0]: an extension has no key 'repo'"],
+    [{ connector_config: 'fast' }, 'connection.connector_config: expected a mapping; got text'],
+    [{ connector_config: { threads: [2] } }, 'connection.connector_config.threads: expected text, a number, true or'],
+    [
+      { connector_config: { threads: 1, worker_threads: 2 } },
+      "expected each setting once; 'worker_threads' is 'threads'",
+    ],
+    [{ extension_directory: {} }, 'connection.extension_directory: expected text; got a mapping'],
+    [{ type: 7 }, 'connection.type: expected one of duckdb, motherduck, ducklake, quack; got 7'],
+  ])('%j is refused: the key, what was expected, what came', (raw, message) => {
+    expect(() => parse(raw)).toThrow(
+      expect.objectContaining({ code: 'CONFIG', message: expect.stringContaining(message) }),
+    )
+  })
+
+  test('the variables that credentials may name are at hand, and are not printed', () => {
+    const config = parse({ database: 'a.db' }, { TOKEN: 'hush' })
+    expect(config.environment.variables()).toEqual({ TOKEN: 'hush' })
+    expect(JSON.stringify(config)).not.toContain('hush')
+    expect(inspect(config, { depth: 9, showHidden: true })).not.toContain('hush')
+  })
+
+  test('one database twice in one connection is refused, whatever its spelling', () => {
+    expect(() => parse({ database: 'a.db', catalogs: { again: './x/../a.db' } })).toThrow(
+      /connection\.catalogs\.again: expected another database than connection\.database; both are the file .*a\.db/,
+    )
+    expect(() => parse({ catalogs: { a: 'sqlite:l.db', l: 'ducklake:sqlite:l.db' } })).toThrow(
+      /catalogs\.l: expected another/,
+    )
+    expect(() => parse({ type: 'ducklake', catalog: 'l.ducklake', catalogs: { lake: 'b.db' } })).toThrow(/another name/)
+  })
+
+  test('names that JavaScript knows are names like any other', () => {
+    const raw = JSON.parse(
+      '{ "connector_config": { "constructor": 1, "__proto__": 2 }, "extensions": ["constructor"] }',
+    )
+    const config = parse(raw as Record<string, unknown>)
+    expect(Object.entries(config.settings)).toEqual([
+      ['constructor', '1'],
+      ['__proto__', '2'],
+    ])
+    expect(config.extensions).toEqual([{ name: 'constructor', repository: null }])
+  })
+
   test('SQLMesh keys without meaning here are accepted and named', () => {
     expect(parse({ type: 'duckdb', register_comments: false, pre_ping: true }).ignored).toEqual([
       'register_comments',
       'pre_ping',
     ])
-  })
-})
-
-describe('connectionKey', () => {
-  test('spellings of one file have one key: dots, links, folders that are links, files that do not exist yet', () => {
-    mkdirSync(join(root, 'data'), { recursive: true })
-    symlinkSync(join(root, 'data'), join(root, 'linked-folder'))
-    symlinkSync('data/new.duckdb', join(root, 'dangling.duckdb'))
-    writeFileSync(join(root, 'data/old.duckdb'), '')
-    symlinkSync(join(root, 'data/old.duckdb'), join(root, 'link.duckdb'))
-    const same = (...names: string[]) => new Set(names.map((database) => key({ database }))).size
-    expect(same('data/new.duckdb', './data/../data/new.duckdb', 'linked-folder/new.duckdb', 'dangling.duckdb')).toBe(1)
-    expect(same('data/old.duckdb', 'link.duckdb', join(root, 'data/old.duckdb'))).toBe(1)
-    expect(same('data/new.duckdb', 'data/old.duckdb')).toBe(2)
-  })
-
-  test('defaults written out do not change it, other values do', () => {
-    expect(key({ database: 'a.db', concurrent_tasks: 8 })).toBe(
-      key({ type: 'duckdb', database: 'a.db', connector_config: {} }),
-    )
-    expect(key({ database: 'a.db', concurrent_tasks: 4 })).not.toBe(key({ database: 'a.db' }))
-    expect(key({ database: 'a.db', connector_config: { threads: 1 } })).not.toBe(key({ database: 'a.db' }))
-  })
-
-  test('databases in memory belong to their project', () => {
-    const elsewhere = parseConnection({ database: ':memory:' }, { root: '/elsewhere', env: {} })
-    expect(connectionKey(elsewhere)).not.toBe(key({ database: ':memory:' }))
-  })
-
-  test('no secret is in it, what the secret is known by is', () => {
-    const text = (raw: Record<string, unknown>) => key(raw)
-    const secrets = [{ type: 's3', key_id: 'AKIA1', secret: 'hush', session_token: 'hush' }]
-    const written = [
-      text({ type: 'motherduck', database: 'md:x?motherduck_token=hush', token: 'hush' }),
-      text({ database: 'a.db', secrets, connector_config: { s3_secret_access_key: 'hush' } }),
-      text({
-        type: 'quack',
-        uri: 'q',
-        token: { oauth2: { client_id: 'me', token_url: 'http://t', client_secret: 'hush' } },
-      }),
-      text({ type: 'ducklake', catalog: 'postgres:dbname=lake password=hush host=h', data_path: 'd' }),
-    ]
-    for (const one of written) expect(one).not.toContain('hush')
-    expect(written[1]).toContain('AKIA1')
-    expect(written[2]).toContain('http://t')
-    expect(text({ type: 'motherduck', token: { env: 'A' } })).not.toBe(
-      text({ type: 'motherduck', token: { env: 'B' } }),
-    )
-    expect(text({ type: 'motherduck', token: 'one' })).toBe(text({ type: 'motherduck', token: 'two' }))
-  })
-
-  test('the order of keys at any depth does not matter, and no nested value makes it throw', () => {
-    const shuffled = (value: unknown): unknown => {
-      if (Array.isArray(value)) return value.map(shuffled)
-      if (typeof value !== 'object' || value === null) return value
-      return Object.fromEntries(
-        Object.entries(value)
-          .reverse()
-          .map(([name, item]) => [name, shuffled(item)]),
-      )
-    }
-    fc.assert(
-      fc.property(fc.dictionary(fc.string(), fc.jsonValue()), (secrets) => {
-        expect(key({ database: 'a.db', secrets: shuffled(secrets) })).toBe(key({ database: 'a.db', secrets }))
-      }),
-    )
-    const circular: Record<string, unknown> = { n: 1n, f: () => 1 }
-    circular['self'] = circular
-    expect(key({ database: 'a.db', secrets: circular })).toContain('<circular>')
   })
 })

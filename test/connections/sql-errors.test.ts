@@ -154,7 +154,9 @@ describe('other errors', () => {
     ['TransactionContext Error: Failed to commit: Could not write file "x.wal": No space left on device', 'io', false],
     ['IO Error: Could not read from file "x": Input/output error', 'io', true],
     ['HTTP Error: Unable to connect to URL https://x: 503 (Service Unavailable)', 'io', true],
-    ['HTTP Error: HTTP GET error on https://x (HTTP 403)', 'io', false],
+    ['HTTP Error: HTTP GET error on https://x (HTTP 403)', 'auth', false],
+    ["HTTP Error: HTTP GET error on 'https://x' (HTTP 0 Internal Server Error)", 'io', true],
+    ['Invalid Input Error: Authentication failed', 'auth', false],
     ['INTERNAL Error: Attempted to access index 3 within vector of size 3', 'internal', false],
     ['something else', 'other', false],
   ])('%s', (text, kind, retryable) => {

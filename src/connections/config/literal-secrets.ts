@@ -1,0 +1,32 @@
+/** Secrets that stand in a configuration as plain text: a key cannot tell them apart, since nothing of them is in it. */
+import type { ConnectionConfig } from './connection-config.ts'
+import { ConnectionEnvironment } from './connection-environment.ts'
+import { CredentialReference } from './credential-reference.ts'
+import { isSecretName, withoutSecrets } from './secret-text.ts'
+
+/** For two configurations of one key: whether they also hold the same secrets, and so act for the same tenant. */
+export function haveSameLiterals(a: ConnectionConfig, b: ConnectionConfig): boolean {
+  const [inA, inB] = [literalsOf(a), literalsOf(b)]
+  return inA.size === inB.size && [...inA].every(([path, secret]) => inB.get(path) === secret)
+}
+
+/** By their place. */
+function literalsOf(config: ConnectionConfig): ReadonlyMap<string, string> {
+  const found = new Map<string, string>()
+  const seen = new Set<unknown>()
+  const stack: { path: string; name: string; value: unknown }[] = [{ path: '', name: '', value: config }]
+  for (let visit = stack.pop(); visit !== undefined; visit = stack.pop()) {
+    const { path, name, value } = visit
+    if (typeof value === 'string' && (isSecretName(name) || withoutSecrets(value) !== value)) found.set(path, value)
+    if (typeof value !== 'object' || value === null || seen.has(value) || value instanceof ConnectionEnvironment)
+      continue
+    seen.add(value)
+    // Not enumerable where a credential is a literal.
+    if ('kind' in value && value.kind === 'literal' && 'secret' in value) found.set(path, String(value.secret))
+    const inside = value instanceof CredentialReference ? { credential: value.credential } : value
+    for (const [key, item] of Object.entries(inside)) {
+      stack.push({ path: `${path}/${key}`, name: Array.isArray(value) ? name : key, value: item })
+    }
+  }
+  return found
+}
