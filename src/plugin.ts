@@ -6,6 +6,7 @@ import { SimplePlugin } from '@temporalio/plugin'
 import type { Worker, WorkerOptions } from '@temporalio/worker'
 import { createActivities } from './activities/index.ts'
 import { WorkerProjects } from './activities/worker-projects.ts'
+import { reportConnections } from './connection-metrics.ts'
 import { queryThreads } from './connections/query-threads.ts'
 import { connectionRegistry } from './connections/registry.ts'
 import { MillraceError } from './errors.ts'
@@ -64,9 +65,13 @@ export class MillracePlugin extends SimplePlugin {
     const owner = connectionRegistry().attach(`worker ${worker.options.identity}`)
     this.#running += 1
     warnOfFewThreads()
+    // Not awaited: whoever has called `run` may call `shutdown` next, which only a running worker hears.
+    const reporting = startReporting()
     try {
       await super.runWorker(worker, next)
     } finally {
+      const stopReporting = await reporting
+      stopReporting()
       // After the worker has drained; the last owner in the process closes the databases.
       await owner.detach()
       this.#running -= 1
@@ -80,6 +85,12 @@ export class MillracePlugin extends SimplePlugin {
     this.#projects ??= new WorkerProjects(this.#options.projects, { env, registry: connectionRegistry() })
     return this.#projects
   }
+}
+
+/** The package is loaded already where a worker runs; those who only start builds need not load it. */
+async function startReporting(): Promise<() => void> {
+  const { Runtime } = await import('@temporalio/worker')
+  return reportConnections(connectionRegistry(), Runtime.instance().metricMeter)
 }
 
 function warnOfFewThreads(): void {

@@ -5,7 +5,7 @@ import { classifySqlError } from '../connections/sql-errors.ts'
 import { formatError, MillraceError, ProjectError, type ErrorCode } from '../errors.ts'
 
 /** Errors that pass by themselves: another attempt may find things changed. */
-const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['LEASE_TIMEOUT', 'ENVIRONMENT_CHANGED'])
+const PASSING: ReadonlySet<ErrorCode> = new Set<ErrorCode>(['LEASE_TIMEOUT', 'CREDENTIALS', 'ENVIRONMENT_CHANGED'])
 
 /** A statement of a model that failed, with its place in the project. */
 export class StepError extends MillraceError {

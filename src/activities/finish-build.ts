@@ -25,6 +25,7 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     await using lease = await project.lease({
       holder: 'finish',
       signal: heartbeat.signal,
+      auth: heartbeat.auth,
       lockTimeoutMs: input.lockTimeoutSeconds * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })

@@ -1,5 +1,6 @@
 /** The activity's life signs: heartbeats while it works, and its cancellation as a signal. */
 import { Context } from '@temporalio/activity'
+import type { AuthContext } from '../connections/credentials/auth-context.ts'
 
 /**
  * How often a running activity reports. A cancel request comes back with the answer to a heartbeat,
@@ -11,6 +12,8 @@ export interface Heartbeat extends Disposable {
   readonly signal: AbortSignal
   /** Says what goes on; sent with the next beat, and shown in the Web UI. */
   say(phase: string): void
+  /** For leases: the activity, as the sources of credentials see it. */
+  readonly auth: AuthContext
 }
 
 export function startHeartbeat(subject: string): Heartbeat {
@@ -19,11 +22,15 @@ export function startHeartbeat(subject: string): Heartbeat {
   let phase = 'starting'
   const beat = (): void => context.heartbeat({ model: subject, phase, elapsedMs: Date.now() - started })
   const timer = setInterval(beat, HEARTBEAT_MS)
+  const say = (text: string): void => {
+    phase = text
+  }
+  const { workflowExecution, activityId, attempt, namespace } = context.info
+  const signal = context.cancellationSignal
   return {
-    signal: context.cancellationSignal,
-    say(text) {
-      phase = text
-    },
+    signal,
+    say,
+    auth: { ...workflowExecution, activityId, attempt, namespace, signal, heartbeat: say },
     [Symbol.dispose]() {
       clearInterval(timer)
     },

@@ -41,6 +41,7 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
     await using lease = await worker.lease({
       holder: 'plan',
       signal: heartbeat.signal,
+      auth: heartbeat.auth,
       lockTimeoutMs: (request.lockTimeoutSeconds ?? 60) * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })

@@ -9,6 +9,7 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'NO_WORKER',
   'DATABASE_LOCKED',
   'LEASE_TIMEOUT',
+  'CREDENTIALS',
 ])
 const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SQL',

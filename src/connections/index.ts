@@ -9,7 +9,16 @@ export type {
   ExtensionConfig,
   RemoteConfig,
 } from './config.ts'
-export { connectionKey } from './connection-key.ts'
+export { connectionKey, normalize } from './connection-key.ts'
+export type { NormalizedConnection } from './connection-key.ts'
+export type { AuthContext } from './credentials/auth-context.ts'
+export { credentialIdentity } from './credentials/credential-identity.ts'
+export { holdsLiteral, parseCredential } from './credentials/credential.ts'
+export type { Credential, CredentialPlace, GetToken, GivenToken } from './credentials/credential.ts'
+export { CredentialRefused } from './credential-refused.ts'
+export { createTokenSource } from './credentials/token-source.ts'
+export type { TokenSource, TokenSourceOptions, TokenSourceSnapshot } from './credentials/token-source.ts'
+export type { Token } from './credentials/token.ts'
 export { ConnectionLost } from './connection-lost.ts'
 export { connectionRegistry } from './registry.ts'
 export type { ConnectionRegistry, LeaseOptions, Owner, RegistrySnapshot } from './registry.ts'

@@ -2,9 +2,11 @@
 import { isMainThread } from 'node:worker_threads'
 import { MillraceError } from '../errors.ts'
 import { abortable } from './abortable.ts'
-import type { ConnectionConfig } from './config.ts'
+import type { ConnectionConfig, ConnectionType } from './config.ts'
 import { connectionConflict } from './connection-conflict.ts'
+import { haveSameLiterals } from './config/literal-secrets.ts'
 import { connectionKey } from './connection-key.ts'
+import type { AuthContext } from './credentials/auth-context.ts'
 import { DATABASES } from './databases/index.ts'
 import type { Lease } from './lease.ts'
 import { outsideContext } from './outside-context.ts'
@@ -21,6 +23,11 @@ export interface LeaseOptions {
   lockTimeoutMs?: number
   /** Called at most every second while it waits, in the caller's context. */
   onWaiting?: (message: string) => void
+  /**
+   * Who asks, for the sources of credentials. Its `signal` and `heartbeat` default to `signal` and `onWaiting`; the sources are asked
+   * in the caller's own asynchronous context.
+   */
+  auth?: AuthContext
 }
 
 /** Someone who needs the registry: a worker, a command. */
@@ -39,6 +46,16 @@ export interface RegistrySnapshot {
   opens: number
 }
 
+/** A lease was given, or an instance opened. */
+export interface ConnectionEvent {
+  kind: 'leased' | 'opened'
+  type: ConnectionType
+  /** As `DatabaseSnapshot.label`. */
+  label: string
+  /** How long the holder waited, or the opening took. */
+  tookMs: number
+}
+
 export interface ConnectionRegistry {
   /** @param owner its name, for `snapshot`. */
   attach(owner: string): Owner
@@ -48,6 +65,8 @@ export interface ConnectionRegistry {
    */
   lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease>
   snapshot(): RegistrySnapshot
+  /** @param observer must not throw. @returns what ends it. */
+  observe(observer: (event: ConnectionEvent) => void): () => void
 }
 
 export interface RegistryOptions {
@@ -88,6 +107,7 @@ class Registry implements ConnectionRegistry {
   readonly #databases = new Map<string, SharedDatabase>()
   /** Ends of databases that may still be open. */
   readonly #endings = new Map<string, Promise<void>>()
+  readonly #observers = new Set<(event: ConnectionEvent) => void>()
   #shuttingDown: Promise<void> | null = null
   #opens = 0
 
@@ -109,14 +129,18 @@ class Registry implements ConnectionRegistry {
   async lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease> {
     assertMainThread()
     const { holder, signal, timeoutMs = SLOT_TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS, onWaiting } = options
+    const auth = { signal, heartbeat: onWaiting, ...options.auth }
     const key = connectionKey(config)
+    const startedMs = performance.now()
     signal?.throwIfAborted()
     for (;;) {
       // What opened now would be closed under its holder.
       while (this.#shuttingDown !== null) await abortable(this.#shuttingDown, signal)
       const database = this.#databaseFor(key, config)
-      const lease = await database.lease(config, { holder, signal, timeoutMs, lockTimeoutMs, onWaiting })
-      if (lease !== null) return lease
+      const lease = await database.lease(config, { holder, signal, timeoutMs, lockTimeoutMs, onWaiting, auth })
+      if (lease === null) continue
+      this.#tell('leased', database, performance.now() - startedMs)
+      return lease
     }
   }
 
@@ -126,6 +150,15 @@ class Registry implements ConnectionRegistry {
       databases: [...this.#databases.values()].map((database) => database.snapshot()),
       opens: this.#opens,
     }
+  }
+
+  observe(observer: (event: ConnectionEvent) => void): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  #tell(kind: ConnectionEvent['kind'], { config, label }: SharedDatabase, tookMs: number): void {
+    for (const observer of this.#observers) observer({ kind, type: config.type, label, tookMs })
   }
 
   async #detach(owner: { name: string }): Promise<void> {
@@ -148,7 +181,8 @@ class Registry implements ConnectionRegistry {
     const identity = DATABASES[config.type].identity(config)
     const existing = this.#databases.get(identity)
     if (existing?.ended === null) {
-      if (existing.key === key) return existing
+      if (existing.config === config) return existing
+      if (existing.key === key && haveSameLiterals(existing.config, config)) return existing
       if (!existing.isIdle) throw connectionConflict(existing.description, existing.config, config)
       // Nobody uses it: the new configuration replaces the old one.
       this.#remember(identity, existing.retire())
@@ -162,8 +196,9 @@ class Registry implements ConnectionRegistry {
       config,
       idleMs: this.#idleMs,
       predecessor: this.#endings.get(identity) ?? Promise.resolve(),
-      onOpened: () => {
+      onOpened: (tookMs) => {
         this.#opens += 1
+        this.#tell('opened', database, tookMs)
       },
       onEnding: () => {
         if (database.ended !== null) this.#remember(identity, database.ended)

@@ -1,7 +1,8 @@
 /** One connection and what runs on it: one statement at a time, interrupted when its holder gives up. */
 import type { DuckDBConnection, DuckDBResultReader, DuckDBValue } from '@duckdb/node-api'
 import { ConnectionLost } from './connection-lost.ts'
-import { classifySqlError } from './sql-errors.ts'
+import { CredentialRefused } from './credential-refused.ts'
+import { classifySqlError, mayBeRefusal } from './sql-errors.ts'
 
 export type SqlValue = DuckDBValue
 /** `$1`, `$2` … or `$name`. */
@@ -35,12 +36,14 @@ export interface SessionOptions {
   signal?: AbortSignal | undefined
   /** The database is invalidated: no statement on it works any more. */
   onBroken: (cause: unknown) => void
+  /** A server refused a credential. @returns whether another attempt will have another one. */
+  onRefused: () => boolean
 }
 
 /** An interrupt that arrives before its statement has started is lost: it is repeated until the statement ends. */
 const INTERRUPT_EVERY_MS = 10
 
-export function createSession({ connection, signal, onBroken }: SessionOptions): Session {
+export function createSession({ connection, signal, onBroken, onRefused }: SessionOptions): Session {
   const controller = new AbortController()
   const abortWithHolder = (): void => controller.abort(signal?.reason)
   if (signal?.aborted === true) abortWithHolder()
@@ -71,6 +74,7 @@ export function createSession({ connection, signal, onBroken }: SessionOptions):
       return await connection.runAndReadAll(sql, bindable(values))
     } catch (error) {
       await checkHealth(error)
+      if (mayBeRefusal(error) && onRefused()) throw new CredentialRefused(error)
       throw error
     }
   }

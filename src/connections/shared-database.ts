@@ -7,12 +7,16 @@
  *
  * A successor opens only after `ended`: two instances of one file in one process lose committed rows.
  */
+import type { DuckDBConnection } from '@duckdb/node-api'
+import { basename } from 'node:path'
 import type { CheckpointGate } from './checkpoint-gate.ts'
 import { createCheckpointGate } from './checkpoint-gate.ts'
-import type { ConnectionConfig } from './config.ts'
+import type { ConnectionConfig, ConnectionType } from './config.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { DATABASES } from './databases/index.ts'
-import type { OpenedDatabase } from './databases/database.ts'
+import type { AuthContext } from './credentials/auth-context.ts'
+import type { TokenSourceSnapshot } from './credentials/token-source.ts'
+import type { OpenedDatabase, UsedCredentials } from './databases/database.ts'
 import { createFairQueue, type FairQueue, type Holder, type Slot } from './fair-queue.ts'
 import { createLease, type Lease } from './lease.ts'
 import { createOpening, type LockWait, type Opening } from './opening.ts'
@@ -22,15 +26,21 @@ import { createSession, type Session } from './session.ts'
 export interface LeaseRequest extends LockWait {
   holder: string
   timeoutMs: number
+  auth: AuthContext
 }
 
 export interface DatabaseSnapshot {
   key: string
+  type: ConnectionType
   /** The file, or what else it is. */
   database: string
+  /** A short name for metrics and lists: the file's own. */
+  label: string
   state: 'closed' | 'opening' | 'open' | 'ending'
   leases: Holder[]
   waiting: Holder[]
+  /** Of the secrets' credentials, once it is open. */
+  credentials: TokenSourceSnapshot[]
 }
 
 export interface SharedDatabaseOptions {
@@ -40,7 +50,7 @@ export interface SharedDatabaseOptions {
   idleMs: number
   /** The end of the same database's last instance. */
   predecessor: Promise<void>
-  onOpened: () => void
+  onOpened: (tookMs: number) => void
   /** Nobody may be sent here any more. */
   onEnding: () => void
 }
@@ -66,6 +76,8 @@ export class SharedDatabase {
   readonly #opening: Opening<Served>
   readonly #queue: FairQueue
   readonly #sessions = new Set<Session>()
+  /** Aborted when holders are interrupted: those who still wait for credentials are, too. */
+  readonly #interrupted = new AbortController()
   /** Leases whose connections are being made. */
   readonly #connecting = new Set<Promise<Lease>>()
   /** Leases and those who wait for one. */
@@ -82,6 +94,10 @@ export class SharedDatabase {
     this.#queue = createFairQueue(options.config.concurrentTasks, this.description)
   }
 
+  get label(): string {
+    return basename(this.description)
+  }
+
   get isIdle(): boolean {
     return this.#users === 0
   }
@@ -96,7 +112,7 @@ export class SharedDatabase {
       const served = await this.#opening.get(request)
       if (this.ended !== null) throw SUCCEEDED
       slot = await this.#queue.acquire(request)
-      const connecting = this.#connect(served, { config, signal: request.signal, slot })
+      const connecting = this.#connect(served, { config, request, slot })
       this.#connecting.add(connecting)
       return await connecting.finally(() => this.#connecting.delete(connecting))
     } catch (error) {
@@ -122,19 +138,23 @@ export class SharedDatabase {
     const state = this.ended !== null ? 'ending' : open ? 'open' : this.#opening.running ? 'opening' : 'closed'
     return {
       key: this.key,
+      type: this.config.type,
       database: this.description,
+      label: this.label,
       state,
       leases: this.#queue.holders(),
       waiting: this.#queue.waiting(),
+      credentials: this.#opening.current?.opened.credentials() ?? [],
     }
   }
 
   async #open(): Promise<Served> {
     await this.#options.predecessor
+    const startedMs = performance.now()
     const opened = await DATABASES[this.config.type].open(this.config)
     try {
       const gate = await this.#createGate(opened)
-      this.#options.onOpened()
+      this.#options.onOpened(performance.now() - startedMs)
       return { opened, gate }
     } catch (error) {
       opened.closeSync()
@@ -155,17 +175,27 @@ export class SharedDatabase {
 
   async #connect(
     { opened, gate }: Served,
-    { config, signal, slot }: { config: ConnectionConfig; signal: AbortSignal | undefined; slot: Slot },
+    { config, request, slot }: { config: ConnectionConfig; request: LeaseRequest; slot: Slot },
   ): Promise<Lease> {
     // Here, not at the grant: the instance may have ended in between.
     if (this.ended !== null) throw SUCCEEDED
+    const { signal } = request
     const connection = await opened.connect(config)
-    if (this.ended !== null || signal?.aborted === true) {
-      connection.disconnectSync()
+    let credentials: UsedCredentials | null
+    try {
+      credentials = await this.#authenticate(opened, connection, request.auth)
       signal?.throwIfAborted()
-      throw SUCCEEDED
+      if (this.ended !== null) throw SUCCEEDED
+    } catch (error) {
+      connection.disconnectSync()
+      throw error
     }
-    const session = createSession({ connection, signal, onBroken: (cause) => this.#break(cause) })
+    const session = createSession({
+      connection,
+      signal,
+      onBroken: (cause) => this.#break(cause),
+      onRefused: () => credentials?.refused() ?? false,
+    })
     this.#sessions.add(session)
     return createLease({
       key: this.key,
@@ -178,6 +208,17 @@ export class SharedDatabase {
         this.#leave()
       },
     })
+  }
+
+  async #authenticate(
+    { authenticate }: OpenedDatabase,
+    connection: DuckDBConnection,
+    auth: AuthContext,
+  ): Promise<UsedCredentials | null> {
+    if (authenticate === null) return null
+    // A source may take a minute to answer; whoever closes the database does not wait for that.
+    const signals = [this.#interrupted.signal, ...(auth.signal === undefined ? [] : [auth.signal])]
+    return authenticate(connection, { ...auth, signal: AbortSignal.any(signals) })
   }
 
   #leave(): void {
@@ -223,10 +264,10 @@ export class SharedDatabase {
     this.#options.onEnding()
     if (interrupt === undefined) {
       if (!(await this.#isEmptyWithin(graceMs))) {
-        for (const session of this.#sessions) session.abort(new ConnectionLost('the connection registry shuts down'))
+        this.#interrupt(new ConnectionLost('the connection registry shuts down'))
         await this.#isEmptyWithin(INTERRUPT_LIMIT_MS)
       }
-    } else for (const session of this.#sessions) session.abort(interrupt)
+    } else this.#interrupt(interrupt)
     await Promise.allSettled([opened, ...this.#connecting])
     // Also those that were never released.
     await Promise.all([...this.#sessions].map((session) => session.close()))
@@ -235,6 +276,11 @@ export class SharedDatabase {
     if (checkpoint) await served.gate?.checkpoint()
     await served.gate?.close()
     served.opened.closeSync()
+  }
+
+  #interrupt(reason: ConnectionLost): void {
+    this.#interrupted.abort(reason)
+    for (const session of this.#sessions) session.abort(reason)
   }
 
   async #isEmptyWithin(limitMs: number): Promise<boolean> {

@@ -2,6 +2,7 @@
 import { MillraceError } from '../errors.ts'
 import { CommitOutcomeUnknown } from './commit-outcome-unknown.ts'
 import { ConnectionLost } from './connection-lost.ts'
+import { CredentialRefused } from './credential-refused.ts'
 
 export type SqlErrorKind =
   | 'parser'
@@ -18,6 +19,7 @@ export type SqlErrorKind =
   | 'internal'
   | 'fatal'
   | 'connection'
+  | 'auth'
   | 'other'
 
 /** Where in the statement; lines and columns count from 1. */
@@ -39,12 +41,21 @@ export interface SqlError {
   position?: SqlErrorPosition
 }
 
+/** Whether a server may have refused a credential: httpfs of DuckDB 1.5 shows a 401 or 403 as `HTTP 0`, like many another answer. */
+export function mayBeRefusal(error: unknown): boolean {
+  const { kind, message } = classifySqlError(error)
+  return kind === 'auth' || HIDDEN_ANSWER.test(message)
+}
+
 /** Any error, also one that no database threw (`other`). */
 export function classifySqlError(error: unknown): SqlError {
   if (error instanceof CommitOutcomeUnknown)
     return { ...classifySqlError(error.cause), message: error.message, retryable: true }
   if (error instanceof ConnectionLost)
     return { kind: 'connection', retryable: true, message: error.message, hint: null }
+  if (error instanceof CredentialRefused) {
+    return { ...classifySqlError(error.cause), message: error.message, retryable: true }
+  }
   if (error instanceof MillraceError) return classifyOwn(error)
   const text = error instanceof Error ? error.message : String(error)
   const kind = kindOf(text)
@@ -89,11 +100,19 @@ const LASTING_IO =
 function classifyOwn(error: MillraceError): SqlError {
   const { message, hint } = error
   if (error.code === 'DATABASE_LOCKED') return { kind: 'lock', retryable: true, message, hint }
+  if (error.code === 'CREDENTIALS') return { kind: 'auth', retryable: true, message, hint }
   if (error.code === 'LEASE_TIMEOUT') return { kind: 'connection', retryable: true, message, hint }
   return { kind: 'other', retryable: false, message, hint }
 }
 
+const HIDDEN_ANSWER = /^HTTP Error: .*\(HTTP 0 /
+
+/** A server that does not let us in, in its own words or in HTTP's. */
+const REFUSED =
+  /\b40[13]\b|Authentication fail|not authenticated|Unauthorized|Forbidden|ExpiredToken|InvalidAccessKeyId/i
+
 function kindOf(text: string): SqlErrorKind {
+  if (/^(HTTP|IO|Invalid Input|Connection) Error:/.test(text) && REFUSED.test(text)) return 'auth'
   if (text.includes('database has been invalidated')) return 'fatal'
   if (text.includes('Could not set lock on file')) return 'lock'
   if (/connection (disconnected|closed)|Failed to connect/i.test(text)) return 'connection'
@@ -117,6 +136,10 @@ function isRetryable(kind: SqlErrorKind, text: string): boolean {
 function hintOf(kind: SqlErrorKind, text: string): string | null {
   if (kind === 'out_of_memory') {
     return 'Raise memory_limit in connector_config, lower threads or concurrent_tasks, or point temp_directory at a larger disk.'
+  }
+  if (kind === 'auth') return 'Check the credentials of the connection and of its secrets.'
+  if (HIDDEN_ANSWER.test(text)) {
+    return 'DuckDB does not say what the server answered; it may have refused: check the credentials in the secrets of the connection.'
   }
   if (/No space left|disk full|File too large/i.test(text)) {
     return 'Free space on the disk of the database and of temp_directory.'

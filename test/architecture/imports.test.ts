@@ -17,7 +17,10 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: ['errors', 'payloads', 'graph', '@temporalio/workflow', '@temporalio/common'],
     types: ['activities', 'state', 'project'],
   },
-  connections: { values: ['errors', 'dispose-symbols', 'sql', 'node:', '@duckdb/node-api', 'zod'], types: [] },
+  connections: {
+    values: ['errors', 'dispose-symbols', 'sql', 'node:', '@duckdb/node-api', 'zod', 'oauth4webapi'],
+    types: [],
+  },
   project: {
     values: ['errors', 'project/model', 'graph', 'sql', 'node:', '@duckdb/node-api', 'nunjucks', 'yaml', 'zod'],
     types: ['payloads'],
@@ -51,7 +54,12 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     ],
     types: ['@temporalio/worker'],
   },
-  plugin: { values: ['errors', 'connections', 'activities', '@temporalio/plugin'], types: ['@temporalio/worker'] },
+  extensions: { values: ['errors', 'connections', 'temporal', 'node:'], types: [] },
+  'connection-metrics': { values: [], types: ['connections', '@temporalio/common'] },
+  plugin: {
+    values: ['errors', 'connection-metrics', 'connections', 'activities', '@temporalio/plugin', '@temporalio/worker'],
+    types: [],
+  },
   'cache-folder': { values: ['node:'], types: [] },
   'workflows-path': { values: ['node:'], types: [] },
   'dispose-symbols': { values: [], types: [] },
@@ -67,6 +75,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
       'state',
       'activities',
       'temporal',
+      'extensions',
       'plugin',
       'cache-folder',
       'workflows-path',
@@ -84,6 +93,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
   index: { values: ['errors', 'connections', 'plugin', 'workflows-path', 'dispose-symbols'], types: ['payloads'] },
   testing: { values: ['connections', 'temporal', 'dispose-symbols'], types: [] },
   bin: { values: ['cli'], types: [] },
+  'fetch-extensions': { values: ['cli'], types: [] },
   'client.ts': { values: ['cli'], types: [] },
   'worker.ts': { values: ['cli'], types: [] },
 }
@@ -133,7 +143,7 @@ describe('imports', () => {
         )
         .map(({ path }) => path)
         .sort()
-    expect(importers('cli')).toEqual(['client.ts', 'src/bin.ts', 'worker.ts'])
+    expect(importers('cli')).toEqual(['client.ts', 'src/bin.ts', 'src/fetch-extensions.ts', 'worker.ts'])
     expect(importers('workflows')).toEqual([])
   })
 

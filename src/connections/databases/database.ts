@@ -1,12 +1,23 @@
 /** What generic code knows of a database type: one file per type, one line in the map. */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ConnectionConfig } from '../config.ts'
+import type { AuthContext } from '../credentials/auth-context.ts'
+import type { TokenSourceSnapshot } from '../credentials/token-source.ts'
 
 export interface DatabaseCapabilities {
   /** The data outlive the instance: it may be closed when idle. */
   persistent: boolean
   /** Space comes back, and the log shrinks, at a CHECKPOINT between transactions. */
   checkpoints: boolean
+}
+
+/** What a lease authenticates with. */
+export interface UsedCredentials {
+  /**
+   * A server has refused them. @returns whether another attempt will have others: not when they were obtained for this very
+   * lease already.
+   */
+  refused(): boolean
 }
 
 /** An open instance. */
@@ -18,6 +29,13 @@ export interface OpenedDatabase {
   readonly capabilities: DatabaseCapabilities
   /** A fresh connection with the session settings of `config`. */
   connect(config: ConnectionConfig): Promise<DuckDBConnection>
+  /**
+   * Makes sure that what runs on the connection has credentials that are good; null when none are needed.
+   * @throws MillraceError CREDENTIALS, CONFIG; the signal's reason.
+   */
+  readonly authenticate: ((connection: DuckDBConnection, auth: AuthContext) => Promise<UsedCredentials>) | null
+  /** What is known of the credentials it authenticates with. */
+  credentials(): TokenSourceSnapshot[]
   /** All connections must be closed before. */
   closeSync(): void
 }

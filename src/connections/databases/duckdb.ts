@@ -9,6 +9,7 @@ import { connectionKey } from '../connection-key.ts'
 import { assertNotOpenInProcess, lockHolderOf } from '../file-locks.ts'
 import { classifySqlError } from '../sql-errors.ts'
 import type { Database, OpenedDatabase } from './database.ts'
+import { createInstanceSecrets, type InstanceSecrets } from './instance-secrets.ts'
 import { createTempDirectory } from './temp-directory.ts'
 
 export const duckdb: Database = {
@@ -37,7 +38,7 @@ const OPEN_SETTINGS = new Set([
 ])
 
 async function open(config: DuckDBConfig): Promise<OpenedDatabase> {
-  for (const key of ['catalogs', 'secrets', 'pool'] as const) {
+  for (const key of ['catalogs', 'pool'] as const) {
     if (config[key] === null) continue
     throw new MillraceError('NOT_YET', `connection.${key} cannot be used by this version`, {
       hint: `Leave ${key} out.`,
@@ -52,7 +53,8 @@ async function open(config: DuckDBConfig): Promise<OpenedDatabase> {
       await loadExtensions(connection, config)
       const sessionSettings = await setGlobals(connection, config)
       const reader = await connection.runAndReadAll('SELECT current_database()')
-      return opened(instance, { config, path, sessionSettings, catalog: String(reader.value(0, 0)) })
+      const secrets = createInstanceSecrets(config.secrets ?? [], { env: config.environment.variables() })
+      return opened(instance, { config, path, sessionSettings, secrets, catalog: String(reader.value(0, 0)) })
     } finally {
       connection.disconnectSync()
     }
@@ -67,10 +69,11 @@ interface Opened {
   config: DuckDBConfig
   path: string | null
   sessionSettings: string[]
+  secrets: InstanceSecrets
   catalog: string
 }
 
-function opened(instance: DuckDBInstance, { config, path, sessionSettings, catalog }: Opened): OpenedDatabase {
+function opened(instance: DuckDBInstance, { config, path, sessionSettings, secrets, catalog }: Opened): OpenedDatabase {
   const readOnly = /^read_only$/i.test(config.settings['access_mode'] ?? '')
   return {
     path,
@@ -93,6 +96,8 @@ function opened(instance: DuckDBInstance, { config, path, sessionSettings, catal
       }
       return connection
     },
+    authenticate: config.secrets === null ? null : (connection, auth) => secrets.renew(connection, auth),
+    credentials: () => secrets.snapshot(),
     closeSync: () => instance.closeSync(),
   }
 }
