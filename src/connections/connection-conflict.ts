@@ -16,7 +16,7 @@ export function connectionConflict(database: string, inUse: ConnectionConfig, as
     (name) => `${name} is ${shown(before, name)} in use and ${shown(after, name)} here`,
   )
   // Their keys are one, and yet they are not the same: what keys leave out.
-  if (differing.length === 0) differing.push('a secret that is written in it is another one here')
+  if (differing.length === 0) differing.push('a secret in it is another one here')
   const more = differing.length > SHOWN ? [`and ${differing.length - SHOWN} more`] : []
   return new MillraceError(
     'CONNECTION_CONFLICT',

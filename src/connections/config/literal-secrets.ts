@@ -4,14 +4,19 @@ import { ConnectionEnvironment } from './connection-environment.ts'
 import { CredentialReference } from './credential-reference.ts'
 import { isSecretName, withoutSecrets } from './secret-text.ts'
 
-/** For two configurations of one key: whether they also hold the same secrets, and so act for the same tenant. */
+/**
+ * For two configurations of one key: whether they also hold the same secrets, and so act for the same tenant. Of two projects, each
+ * with an environment of its own, variables of one name must have one value; in one project a variable may change.
+ */
 export function haveSameLiterals(a: ConnectionConfig, b: ConnectionConfig): boolean {
-  const [inA, inB] = [literalsOf(a), literalsOf(b)]
+  const variables = a.root !== b.root
+  const [inA, inB] = [literalsOf(a, variables), literalsOf(b, variables)]
   return inA.size === inB.size && [...inA].every(([path, secret]) => inB.get(path) === secret)
 }
 
-/** By their place. */
-function literalsOf(config: ConnectionConfig): ReadonlyMap<string, string> {
+/** By their place. @param variables whether those of the environment are included. */
+function literalsOf(config: ConnectionConfig, variables: boolean): ReadonlyMap<string, string> {
+  const environment = variables ? config.environment.variables() : {}
   const found = new Map<string, string>()
   const seen = new Set<unknown>()
   const stack: { path: string; name: string; value: unknown }[] = [{ path: '', name: '', value: config }]
@@ -23,6 +28,9 @@ function literalsOf(config: ConnectionConfig): ReadonlyMap<string, string> {
     seen.add(value)
     // Not enumerable where a credential is a literal.
     if ('kind' in value && value.kind === 'literal' && 'secret' in value) found.set(path, String(value.secret))
+    if (variables && 'kind' in value && value.kind === 'env' && 'variable' in value) {
+      found.set(path, environment[String(value.variable)] ?? '')
+    }
     const inside = value instanceof CredentialReference ? { credential: value.credential } : value
     for (const [key, item] of Object.entries(inside)) {
       stack.push({ path: `${path}/${key}`, name: Array.isArray(value) ? name : key, value: item })

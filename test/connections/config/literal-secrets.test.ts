@@ -24,12 +24,20 @@ describe('secrets written in a configuration', () => {
     expect(haveSameLiterals(parse(text), parse(text))).toBe(true)
     expect(haveSameLiterals(parse(text), parse(other))).toBe(false)
     const { message } = connectionConflict('it', parse(text), parse(other))
-    expect(message).toBe('it is in use with another configuration: a secret that is written in it is another one here')
+    expect(message).toBe('it is in use with another configuration: a secret in it is another one here')
   })
 
-  test('are those of the configuration alone: not what a variable holds', () => {
+  test('are not what a variable holds, which may change', () => {
     const raw = { type: 'quack', uri: 'q', token: { env: 'X' } }
     const other = parseConnection(raw, { root: '/project', env: { X: 'other' } })
     expect(haveSameLiterals(parse(JSON.stringify(raw)), other)).toBe(true)
+  })
+
+  test('are what variables hold for two projects, each with an environment of its own', () => {
+    const raw = { database: '/w.duckdb', secrets: [{ type: 's3', secret: { env: 'X' } }] }
+    const of = (root: string, value: string) => parseConnection(raw, { root, env: { X: value } })
+    expect(connectionKey(of('/a', 'hush'))).toBe(connectionKey(of('/b', 'other')))
+    expect(haveSameLiterals(of('/a', 'hush'), of('/b', 'hush'))).toBe(true)
+    expect(haveSameLiterals(of('/a', 'hush'), of('/b', 'other'))).toBe(false)
   })
 })
