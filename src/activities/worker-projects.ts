@@ -117,7 +117,7 @@ export class WorkerProjects {
       parser: this.parser,
       concurrentTasks: config.concurrentTasks,
       lease: (options) => this.#registry.lease(config, options),
-      databaseExists: () => !('database' in config) || config.database === null || existsSync(config.database),
+      databaseExists: () => config.type !== 'duckdb' || config.database === null || existsSync(config.database),
       definition: async (hash, read) => {
         const kept = this.#definitions.get(hash)
         if (kept !== undefined) return kept

@@ -5,12 +5,15 @@ import { abortable } from './abortable.ts'
 import type { ConnectionConfig, ConnectionType } from './config.ts'
 import { connectionConflict } from './connection-conflict.ts'
 import { haveSameLiterals } from './config/literal-secrets.ts'
-import { connectionKey } from './connection-key.ts'
+import { normalize, type NormalizedConnection } from './connection-key.ts'
 import type { AuthContext } from './credentials/auth-context.ts'
+import { createTokenSource, type TokenSource } from './credentials/token-source.ts'
+import type { Database } from './databases/database.ts'
 import { DATABASES } from './databases/index.ts'
 import type { Lease } from './lease.ts'
 import { outsideContext } from './outside-context.ts'
-import { SharedDatabase, type DatabaseSnapshot } from './shared-database.ts'
+import { mayBeRefusal } from './sql-errors.ts'
+import { SharedDatabase, type DatabaseSnapshot, type LeaseRequest } from './shared-database.ts'
 
 export interface LeaseOptions {
   /** Shown to others who wait, e.g. `sales.orders`. */
@@ -70,6 +73,8 @@ export interface ConnectionRegistry {
 }
 
 export interface RegistryOptions {
+  /** How types are opened, where not as usual. For tests: a service that cannot be reached. */
+  databases?: Partial<Record<ConnectionType, Database>>
   /** After this time without a lease a file is let go. Default 10 s. */
   idleMs?: number
   /** What holders get to finish when the last owner leaves. Default 10 s. */
@@ -101,17 +106,22 @@ export function createConnectionRegistry(options: RegistryOptions = {}): Connect
 }
 
 class Registry implements ConnectionRegistry {
+  readonly #kinds: Readonly<Record<ConnectionType, Database>>
   readonly #idleMs: number
   readonly #graceMs: number
   readonly #owners = new Set<{ name: string }>()
   readonly #databases = new Map<string, SharedDatabase>()
+  readonly #sources = new Map<string, { key: string; config: ConnectionConfig; source: TokenSource }>()
+  /** Those that were opened with a token and end: at their last lease when it has been replaced. */
+  readonly #drained = new Set<SharedDatabase>()
   /** Ends of databases that may still be open. */
   readonly #endings = new Map<string, Promise<void>>()
   readonly #observers = new Set<(event: ConnectionEvent) => void>()
   #shuttingDown: Promise<void> | null = null
   #opens = 0
 
-  constructor({ idleMs = IDLE_MS, graceMs = GRACE_MS }: RegistryOptions) {
+  constructor({ databases = {}, idleMs = IDLE_MS, graceMs = GRACE_MS }: RegistryOptions) {
+    this.#kinds = { ...DATABASES, ...databases }
     this.#idleMs = idleMs
     this.#graceMs = graceMs
   }
@@ -130,14 +140,17 @@ class Registry implements ConnectionRegistry {
     assertMainThread()
     const { holder, signal, timeoutMs = SLOT_TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS, onWaiting } = options
     const auth = { signal, heartbeat: onWaiting, ...options.auth }
-    const key = connectionKey(config)
+    const normalized = normalize(config)
     const startedMs = performance.now()
+    const sinceMs = Date.now()
     signal?.throwIfAborted()
     for (;;) {
       // What opened now would be closed under its holder.
       while (this.#shuttingDown !== null) await abortable(this.#shuttingDown, signal)
-      const database = this.#databaseFor(key, config)
-      const lease = await database.lease(config, { holder, signal, timeoutMs, lockTimeoutMs, onWaiting, auth })
+      const database = await this.#generation(this.#databaseFor(normalized, config), normalized, auth)
+      if (database === null) continue
+      const request = { holder, signal, timeoutMs, lockTimeoutMs, onWaiting, auth }
+      const lease = await leaseOf(database, config, { request, sinceMs })
       if (lease === null) continue
       this.#tell('leased', database, performance.now() - startedMs)
       return lease
@@ -170,30 +183,72 @@ class Registry implements ConnectionRegistry {
 
   async #shutDown(): Promise<void> {
     try {
-      const ends = [...this.#databases.values()].map((database) => database.shutDown(this.#graceMs))
+      const open = [...this.#databases.values(), ...this.#drained]
+      const ends = open.map((database) => database.shutDown(this.#graceMs))
       await Promise.all([...ends, ...this.#endings.values()])
     } finally {
       this.#shuttingDown = null
     }
   }
 
-  #databaseFor(key: string, config: ConnectionConfig): SharedDatabase {
-    const identity = DATABASES[config.type].identity(config)
+  /** The one with the token that is good now; null to ask again, when it ended meanwhile. Its source is asked in the caller's context. */
+  async #generation(
+    database: SharedDatabase,
+    { key, identity }: NormalizedConnection,
+    auth: AuthContext,
+  ): Promise<SharedDatabase | null> {
+    if (database.source === null) return database
+    const token = await database.source.get(auth)
+    if (database.ended !== null || this.#shuttingDown !== null) return null
+    if (database.token === null || database.token.value === token.value) {
+      // The same one may have been obtained anew.
+      database.token = token
+      return database
+    }
+    if (this.#databases.get(identity) !== database) return null
+    // The old one's holders finish.
+    void database.drain()
+    const next = this.#add(identity, { key, config: database.config, source: database.source })
+    next.token = token
+    return next
+  }
+
+  #databaseFor({ key, identity }: NormalizedConnection, config: ConnectionConfig): SharedDatabase {
     const existing = this.#databases.get(identity)
     if (existing?.ended === null) {
       if (existing.config === config) return existing
       if (existing.key === key && haveSameLiterals(existing.config, config)) return existing
       if (!existing.isIdle) throw connectionConflict(existing.description, existing.config, config)
       // Nobody uses it: the new configuration replaces the old one.
-      this.#remember(identity, existing.retire())
-    } else if (existing !== undefined) this.#remember(identity, existing.ended)
-    return this.#add(identity, key, config)
+      void existing.retire()
+    }
+    if (existing !== undefined) this.#leaveBehind(identity, existing)
+    return this.#add(identity, { key, config, source: this.#sourceOf({ key, identity }, config) })
   }
 
-  #add(identity: string, key: string, config: ConnectionConfig): SharedDatabase {
+  /** Kept while instances come and go: a token that is still good is not fetched again. */
+  #sourceOf(
+    { key, identity }: Pick<NormalizedConnection, 'key' | 'identity'>,
+    config: ConnectionConfig,
+  ): TokenSource | null {
+    const kept = this.#sources.get(identity)
+    if (kept?.key === key && haveSameLiterals(kept.config, config)) return kept.source
+    const credential = this.#kinds[config.type].credential(config)
+    if (credential === null) return null
+    const source = createTokenSource(credential, { env: config.environment.variables() })
+    this.#sources.set(identity, { key, config, source })
+    return source
+  }
+
+  #add(
+    identity: string,
+    { key, config, source }: { key: string; config: ConnectionConfig; source: TokenSource | null },
+  ): SharedDatabase {
     const database: SharedDatabase = new SharedDatabase({
       key,
       config,
+      kind: this.#kinds[config.type],
+      source,
       idleMs: this.#idleMs,
       predecessor: this.#endings.get(identity) ?? Promise.resolve(),
       onOpened: (tookMs) => {
@@ -201,12 +256,20 @@ class Registry implements ConnectionRegistry {
         this.#tell('opened', database, tookMs)
       },
       onEnding: () => {
-        if (database.ended !== null) this.#remember(identity, database.ended)
+        this.#leaveBehind(identity, database)
         if (this.#databases.get(identity) === database) this.#databases.delete(identity)
       },
     })
     this.#databases.set(identity, database)
     return database
+  }
+
+  /** A file opens again when its last instance is closed; what is opened with a token may be open twice. */
+  #leaveBehind(identity: string, database: SharedDatabase): void {
+    if (database.ended === null) return
+    if (database.source === null) return this.#remember(identity, database.ended)
+    this.#drained.add(database)
+    void database.ended.finally(() => this.#drained.delete(database))
   }
 
   #remember(identity: string, ending: Promise<void>): void {
@@ -217,6 +280,20 @@ class Registry implements ConnectionRegistry {
       if (this.#endings.get(identity) === all) this.#endings.delete(identity)
     })
     this.#endings.set(identity, all)
+  }
+}
+
+/** @returns null to ask again: it ended, or was refused with a token that was not new. */
+async function leaseOf(
+  database: SharedDatabase,
+  config: ConnectionConfig,
+  { request, sinceMs }: { request: LeaseRequest; sinceMs: number },
+): Promise<Lease | null> {
+  try {
+    return await database.lease(config, request)
+  } catch (error) {
+    if (mayBeRefusal(error) && database.refuseToken(sinceMs)) return null
+    throw error
   }
 }
 

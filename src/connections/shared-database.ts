@@ -13,10 +13,10 @@ import type { CheckpointGate } from './checkpoint-gate.ts'
 import { createCheckpointGate } from './checkpoint-gate.ts'
 import type { ConnectionConfig, ConnectionType } from './config.ts'
 import { ConnectionLost } from './connection-lost.ts'
-import { DATABASES } from './databases/index.ts'
 import type { AuthContext } from './credentials/auth-context.ts'
-import type { TokenSourceSnapshot } from './credentials/token-source.ts'
-import type { OpenedDatabase, UsedCredentials } from './databases/database.ts'
+import type { TokenSource, TokenSourceSnapshot } from './credentials/token-source.ts'
+import type { Token } from './credentials/token.ts'
+import type { Database, OpenedDatabase, UsedCredentials } from './databases/database.ts'
 import { createFairQueue, type FairQueue, type Holder, type Slot } from './fair-queue.ts'
 import { createLease, type Lease } from './lease.ts'
 import { createOpening, type LockWait, type Opening } from './opening.ts'
@@ -46,6 +46,9 @@ export interface DatabaseSnapshot {
 export interface SharedDatabaseOptions {
   key: string
   config: ConnectionConfig
+  kind: Database
+  /** Of the credential that instances are opened with; null when they need none. */
+  source: TokenSource | null
   /** When an idle instance closes. */
   idleMs: number
   /** The end of the same database's last instance. */
@@ -70,6 +73,8 @@ export class SharedDatabase {
   readonly key: string
   readonly config: ConnectionConfig
   readonly description: string
+  /** What it is opened with, or was; null before that is known, and when it needs none. */
+  token: Token | null = null
   /** Set when nobody enters any more; resolves when everything is closed. */
   ended: Promise<void> | null = null
   readonly #options: SharedDatabaseOptions
@@ -84,12 +89,14 @@ export class SharedDatabase {
   #users = 0
   #idleTimer: NodeJS.Timeout | undefined
   #emptied: (() => void) | null = null
+  /** Shortens the time that holders get. */
+  #hurry: ((graceMs: number) => void) | null = null
 
   constructor(options: SharedDatabaseOptions) {
     this.#options = options
     this.key = options.key
     this.config = options.config
-    this.description = DATABASES[options.config.type].describe(options.config)
+    this.description = options.kind.describe(options.config)
     this.#opening = createOpening(this.description, () => this.#open())
     this.#queue = createFairQueue(options.config.concurrentTasks, this.description)
   }
@@ -123,8 +130,19 @@ export class SharedDatabase {
     }
   }
 
+  get source(): TokenSource | null {
+    return this.#options.source
+  }
+
+  /** Sends those who wait to its successor, lets holders finish however long that takes, and closes. */
+  drain(): Promise<void> {
+    return this.#end({ graceMs: Infinity, waiters: SUCCEEDED, checkpoint: false })
+  }
+
   /** Sends those who wait away, lets holders finish for `graceMs`, then interrupts them; checkpoints and closes. */
   shutDown(graceMs: number): Promise<void> {
+    // It may be draining.
+    this.#hurry?.(graceMs)
     return this.#end({ graceMs, waiters: new ConnectionLost('the connection registry shuts down'), checkpoint: true })
   }
 
@@ -144,14 +162,17 @@ export class SharedDatabase {
       state,
       leases: this.#queue.holders(),
       waiting: this.#queue.waiting(),
-      credentials: this.#opening.current?.opened.credentials() ?? [],
+      credentials: [
+        ...(this.source === null ? [] : [this.source.snapshot()]),
+        ...(this.#opening.current?.opened.credentials() ?? []),
+      ],
     }
   }
 
   async #open(): Promise<Served> {
     await this.#options.predecessor
     const startedMs = performance.now()
-    const opened = await DATABASES[this.config.type].open(this.config)
+    const opened = await this.#options.kind.open(this.config, this.token)
     try {
       const gate = await this.#createGate(opened)
       this.#options.onOpened(performance.now() - startedMs)
@@ -180,6 +201,7 @@ export class SharedDatabase {
     // Here, not at the grant: the instance may have ended in between.
     if (this.ended !== null) throw SUCCEEDED
     const { signal } = request
+    const startedMs = Date.now()
     const connection = await opened.connect(config)
     let credentials: UsedCredentials | null
     try {
@@ -194,7 +216,7 @@ export class SharedDatabase {
       connection,
       signal,
       onBroken: (cause) => this.#break(cause),
-      onRefused: () => credentials?.refused() ?? false,
+      onRefused: () => (credentials?.refused() ?? false) || this.refuseToken(startedMs),
     })
     this.#sessions.add(session)
     return createLease({
@@ -208,6 +230,13 @@ export class SharedDatabase {
         this.#leave()
       },
     })
+  }
+
+  /** @returns whether there will be another token: not when this one was obtained after `sinceMs`, for the very work it was refused to. */
+  refuseToken(sinceMs: number): boolean {
+    if (this.source === null || this.token === null || this.token.obtainedAtMs >= sinceMs) return false
+    this.source.refused(this.token)
+    return true
   }
 
   async #authenticate(
@@ -288,11 +317,16 @@ export class SharedDatabase {
     let timer: NodeJS.Timeout | undefined
     const empty = new Promise<boolean>((resolve) => {
       this.#emptied = () => resolve(true)
-      timer = setTimeout(() => resolve(false), limitMs)
+      this.#hurry = (ms) => {
+        clearTimeout(timer)
+        timer = setTimeout(() => resolve(false), ms)
+      }
+      if (limitMs !== Infinity) this.#hurry(limitMs)
     })
     const result = await empty
     clearTimeout(timer)
     this.#emptied = null
+    this.#hurry = null
     return result
   }
 }

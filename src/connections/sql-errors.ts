@@ -43,7 +43,9 @@ export interface SqlError {
 
 /** Whether a server may have refused a credential: httpfs of DuckDB 1.5 shows a 401 or 403 as `HTTP 0`, like many another answer. */
 export function mayBeRefusal(error: unknown): boolean {
-  const { kind, message } = classifySqlError(error)
+  // One that could not be opened keeps what DuckDB said.
+  const said = error instanceof MillraceError && error.code === 'DATABASE' ? error.cause : error
+  const { kind, message } = classifySqlError(said)
   return kind === 'auth' || HIDDEN_ANSWER.test(message)
 }
 
@@ -109,13 +111,14 @@ const HIDDEN_ANSWER = /^HTTP Error: .*\(HTTP 0 /
 
 /** A server that does not let us in, in its own words or in HTTP's. */
 const REFUSED =
-  /\b40[13]\b|Authentication fail|not authenticated|Unauthorized|Forbidden|ExpiredToken|InvalidAccessKeyId/i
+  /\b40[13]\b|Authentication fail|not authenticated|Unauthorized|Forbidden|Jwt is expired|ExpiredToken|InvalidAccessKeyId/i
 
 function kindOf(text: string): SqlErrorKind {
   if (/^(HTTP|IO|Invalid Input|Connection) Error:/.test(text) && REFUSED.test(text)) return 'auth'
   if (text.includes('database has been invalidated')) return 'fatal'
   if (text.includes('Could not set lock on file')) return 'lock'
-  if (/connection (disconnected|closed)|Failed to connect/i.test(text)) return 'connection'
+  if (/connection (disconnected|closed)|Failed to connect|Could not establish connection/i.test(text))
+    return 'connection'
   const prefix = /^([A-Za-z ]+?) Error:/.exec(text)?.[1]?.toLowerCase()
   if (prefix === 'transactioncontext' || prefix === 'transaction') return kindOfTransaction(text)
   return prefix === undefined ? 'other' : (KINDS[prefix] ?? 'other')

@@ -8,5 +8,7 @@ import { basename } from 'node:path'
 export function defaultCatalogOf(connection: Record<string, unknown>): string {
   const database = typeof connection['database'] === 'string' ? connection['database'] : ':memory:'
   if (database === ':memory:' || database === '') return 'memory'
-  return (basename(database.replace(/^md:/, '')).split('.')[0] ?? database).toLowerCase()
+  return (
+    basename(database.replace(/^(md|motherduck):/i, '').replace(/\?.*$/s, '')).split('.')[0] ?? database
+  ).toLowerCase()
 }

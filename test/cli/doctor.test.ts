@@ -247,7 +247,7 @@ describe('credentials', () => {
   })
 
   test('no secret is printed, wherever it stands', async () => {
-    const connection = `{ type: motherduck, database: "md:db", token: "{{ env_var('MD_TOKEN') }}", secrets: [{ type: s3, secret: plain-secret-text }] }`
+    const connection = `{ type: quack, uri: "quack:localhost:1", token: "{{ env_var('MD_TOKEN') }}", secrets: [{ type: s3, secret: plain-secret-text }] }`
     const root = await createProject({ ...MODEL, 'config.yaml': configWith(connection) })
     const secret = 'very-secret-token'
     const { text, checks, code } = await diagnose(root, { MD_TOKEN: secret })

@@ -1,9 +1,9 @@
 import { mkdir } from 'node:fs/promises'
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { extensionDirectory } from '../helpers/extensions.ts'
+import { startHttpServer } from '../helpers/http-server.ts'
 import { planForAttempts } from '../helpers/attempts.ts'
 import { createHarness } from './registry-harness.ts'
 
@@ -14,7 +14,7 @@ let directory: string
 
 beforeAll(async () => {
   directory = await extensionDirectory(...NAMES)
-})
+}, 120_000)
 
 describe('extensions of a connection', () => {
   test('are loaded from extension_directory, once for the instance that every lease shares', async () => {
@@ -81,13 +81,8 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }
 
 /** A server of files by path, with the HEAD and Range requests that DuckDB makes. @returns its address. */
 async function serve(files: Record<string, string>): Promise<string> {
-  const server = createServer((request, response) => answer(files, request, response))
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const url = await startHttpServer((request, response) => answer(files, request, response))
+  return url.slice(0, -1)
 }
 
 function answer(files: Record<string, string>, request: IncomingMessage, response: ServerResponse): void {

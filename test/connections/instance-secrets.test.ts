@@ -1,12 +1,11 @@
 /** Secrets of an instance that hold credentials: made for the first lease, renewed for the next, by a server that really refuses. */
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { chmodSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { CredentialRefused } from '../../src/connections/credential-refused.ts'
 import { classifySqlError } from '../../src/connections/sql-errors.ts'
 import { extensionDirectory } from '../helpers/extensions.ts'
+import { startHttpServer } from '../helpers/http-server.ts'
 import { createHarness, type Harness } from './registry-harness.ts'
 
 let extensions = ''
@@ -165,7 +164,7 @@ interface Gate {
 
 async function startGate(allowed: string): Promise<Gate> {
   let tables = 0
-  const server: Server = createServer((request, response) => {
+  const url = await startHttpServer((request, response) => {
     if (request.headers.authorization !== `Bearer ${gate.allowed}`) {
       gate.refusals += 1
       response.writeHead(401).end('not you')
@@ -175,12 +174,6 @@ async function startGate(allowed: string): Promise<Gate> {
     response.writeHead(200, { 'content-type': 'text/csv', 'content-length': body.length })
     response.end(request.method === 'HEAD' ? undefined : body)
   })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  onTestFinished(async () => {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  })
-  const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
   const gate: Gate = {
     url,
     allowed,

@@ -129,7 +129,6 @@ describe('one instance', () => {
 
 describe('types that come later', () => {
   test.each([
-    { type: 'motherduck', database: 'x', token: { env: 'T' } },
     { type: 'ducklake', catalog: 'sqlite:x' },
     { type: 'quack', uri: 'quack:localhost:1' },
   ])('$type is refused by name', async (raw) => {

@@ -11,7 +11,7 @@ const GATEWAYS = `gateways:
   local:
     connection: { type: duckdb, database: w.duckdb }
   cloud:
-    connection: { type: motherduck, database: analytics, token: "{{ env_var('WAREHOUSE_TOKEN') }}" }
+    connection: { type: quack, uri: 'quack:localhost:1', token: "{{ env_var('WAREHOUSE_TOKEN') }}" }
   bucket:
     connection:
       type: duckdb

@@ -2,6 +2,8 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import type { ConnectionConfig } from '../config.ts'
 import type { AuthContext } from '../credentials/auth-context.ts'
+import type { Credential } from '../credentials/credential.ts'
+import type { Token } from '../credentials/token.ts'
 import type { TokenSourceSnapshot } from '../credentials/token-source.ts'
 
 export interface DatabaseCapabilities {
@@ -41,9 +43,13 @@ export interface OpenedDatabase {
 }
 
 export interface Database {
-  /** Configurations with one identity mean one database: they must be equal, and share one instance. */
-  identity(config: ConnectionConfig): string
+  /**
+   * What an instance is opened with; null when it needs nothing. An instance goes on with the token it was opened with: for a newer
+   * one another is opened beside it.
+   */
+  credential(config: ConnectionConfig): Credential | null
   /** The database's name in messages. */
   describe(config: ConnectionConfig): string
-  open(config: ConnectionConfig): Promise<OpenedDatabase>
+  /** @param token of `credential`; null when there is none. */
+  open(config: ConnectionConfig, token: Token | null): Promise<OpenedDatabase>
 }

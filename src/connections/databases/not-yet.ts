@@ -1,10 +1,9 @@
 /** A type of connection that this version reads and cannot open. */
 import { MillraceError } from '../../errors.ts'
-import { connectionKey } from '../connection-key.ts'
 import type { Database } from './database.ts'
 
 export const notYet: Database = {
-  identity: connectionKey,
+  credential: () => null,
   describe: (config) => `the ${config.type} database`,
   open: async (config) => {
     throw new MillraceError('NOT_YET', `connections of type ${config.type} cannot be opened by this version`, {
