@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
+import { placesOfLiterals } from '../connections/config/literal-secrets.ts'
 import { queryThreads } from '../connections/query-threads.ts'
 import type { Lease } from '../connections/lease.ts'
 import type { ConnectionRegistry, LeaseOptions } from '../connections/registry.ts'
@@ -60,8 +61,9 @@ export class WorkerProjects {
   ): Promise<LoadedProject> {
     const root = await this.#findRoot(name)
     const project = await loadProject(root, { ...options, env: this.#env, parser: this.parser })
-    this.#keepConnection(project.name, project.gateway, root, project.config)
-    return { project, worker: this.#worker(root, project.name, project.gateway) }
+    const connection = this.#keepConnection(project.name, project.gateway, root, project.config)
+    const notices = [...project.notices, ...plainTextNotices(connection)]
+    return { project: { ...project, notices }, worker: this.#worker(root, project.name, project.gateway) }
   }
 
   /** For a step: the folder is not read when this worker has planned or built with the gateway before. */
@@ -100,13 +102,15 @@ export class WorkerProjects {
     )
   }
 
-  #keepConnection(name: string, gateway: string, root: string, config: ProjectConfig): void {
+  #keepConnection(name: string, gateway: string, root: string, config: ProjectConfig): ConnectionConfig {
     const raw = config.gateways[gateway]?.connection
     if (raw === undefined) throw new MillraceError('CONFIG', `gateway '${gateway}' is not in the project's config`)
     const connection = parseConnection(raw, { root, env: config.env })
     // More queries at once than threads would stall DNS, files and token refresh behind them.
     const concurrentTasks = Math.min(connection.concurrentTasks, queryThreads(process.env))
-    this.#connections.set(connectionName(name, gateway), { ...connection, concurrentTasks })
+    const kept = { ...connection, concurrentTasks }
+    this.#connections.set(connectionName(name, gateway), kept)
+    return kept
   }
 
   #worker(root: string, name: string, gateway: string): WorkerProject {
@@ -143,6 +147,12 @@ export class WorkerProjects {
     this.#together.set(key, promise)
     return promise
   }
+}
+
+function plainTextNotices(connection: ConnectionConfig): string[] {
+  const places = placesOfLiterals(connection)
+  if (places.length === 0) return []
+  return [`${places.join(', ')}: a secret stands there as plain text; name a variable, a file or a command instead`]
 }
 
 function connectionName(name: string, gateway: string): string {

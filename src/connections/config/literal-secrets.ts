@@ -14,6 +14,20 @@ export function haveSameLiterals(a: ConnectionConfig, b: ConnectionConfig): bool
   return inA.size === inB.size && [...inA].every(([path, secret]) => inB.get(path) === secret)
 }
 
+/** Where secrets stand as plain text, for a warning: `connection.secrets.api.bearer_token`. */
+export function placesOfLiterals(config: ConnectionConfig): string[] {
+  const places = [...literalsOf(config, false).keys()].map((path) => {
+    const named = path.replace(/^\/secrets\/(\d+)\/parameters/, (_, index: string) => {
+      return `/secrets/${config.secrets?.[Number(index)]?.name ?? index}`
+    })
+    return `connection${named
+      .replace(/\/(credential|secret)$/, '')
+      .replaceAll('/credential', '')
+      .replaceAll('/', '.')}`
+  })
+  return [...new Set(places)].sort()
+}
+
 /** By their place. @param variables whether those of the environment are included. */
 function literalsOf(config: ConnectionConfig, variables: boolean): ReadonlyMap<string, string> {
   const environment = variables ? config.environment.variables() : {}

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { parseConnection } from '../../../src/connections/config.ts'
-import { haveSameLiterals } from '../../../src/connections/config/literal-secrets.ts'
+import { haveSameLiterals, placesOfLiterals } from '../../../src/connections/config/literal-secrets.ts'
 import { connectionConflict } from '../../../src/connections/connection-conflict.ts'
 import { connectionKey } from '../../../src/connections/connection-key.ts'
 
@@ -25,6 +25,30 @@ describe('secrets written in a configuration', () => {
     expect(haveSameLiterals(parse(text), parse(other))).toBe(false)
     const { message } = connectionConflict('it', parse(text), parse(other))
     expect(message).toBe('it is in use with another configuration: a secret in it is another one here')
+  })
+
+  test.each<[Record<string, unknown>, string[]]>([
+    [{ type: 'quack', uri: 'q', token: 'hush' }, ['connection.token']],
+    [{ type: 'quack', uri: 'q', token: { env: 'X' } }, []],
+    [
+      {
+        type: 'quack',
+        uri: 'q',
+        token: { oauth2: { client_id: 'me', token_url: 'https://t', client_secret: 'hush' } },
+      },
+      ['connection.token.clientSecret'],
+    ],
+    [
+      {
+        secrets: {
+          lake: { type: 's3', secret: 'hush', key_id: 'me' },
+          api: { type: 'http', bearer_token: { env: 'X' } },
+        },
+      },
+      ['connection.secrets.lake.secret'],
+    ],
+  ])('are found by their place in %j', (raw, places) => {
+    expect(placesOfLiterals(parse(JSON.stringify(raw)))).toEqual(places)
   })
 
   test('are not what a variable holds, which may change', () => {
