@@ -118,7 +118,7 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
   await using lease = await project.lease({
     holder: input.step.model,
     signal,
-    auth: { ...heartbeat.auth, signal },
+    auth: heartbeat.auth,
     lockTimeoutMs: input.lockTimeoutSeconds * 1000,
     onWaiting: (message) => heartbeat.say(message),
   })

@@ -12,7 +12,7 @@ export interface Heartbeat extends Disposable {
   readonly signal: AbortSignal
   /** Says what goes on; sent with the next beat, and shown in the Web UI. */
   say(phase: string): void
-  /** For leases: the activity, as the sources of credentials see it. */
+  /** For leases: whose work it is, as the sources of credentials see it. */
   readonly auth: AuthContext
 }
 
@@ -22,15 +22,13 @@ export function startHeartbeat(subject: string): Heartbeat {
   let phase = 'starting'
   const beat = (): void => context.heartbeat({ model: subject, phase, elapsedMs: Date.now() - started })
   const timer = setInterval(beat, HEARTBEAT_MS)
-  const say = (text: string): void => {
-    phase = text
-  }
   const { workflowExecution, activityId, attempt, namespace } = context.info
-  const signal = context.cancellationSignal
   return {
-    signal,
-    say,
-    auth: { ...workflowExecution, activityId, attempt, namespace, signal, heartbeat: say },
+    signal: context.cancellationSignal,
+    say(text) {
+      phase = text
+    },
+    auth: { ...workflowExecution, activityId, attempt, namespace },
     [Symbol.dispose]() {
       clearInterval(timer)
     },

@@ -44,29 +44,16 @@ export interface StepParts {
   first: boolean
 }
 
-export function createStepWork({
-  input,
-  lease,
-  project,
-  definition,
-  heartbeat,
-  signal,
-  attempts,
-  first,
-}: StepParts): StepWork {
+export function createStepWork({ input, heartbeat, ...parts }: StepParts): StepWork {
+  const { build, index, step, executionMs } = input
   return {
-    id: stepId(input.build, input.index),
-    build: input.build,
-    index: input.index,
-    step: input.step,
-    definition,
-    table: physicalRelation(definition.model.relation, input.step.version),
-    lease,
-    project,
-    executionMs: input.executionMs,
-    attempts,
-    first,
-    signal,
+    ...parts,
+    id: stepId(build, index),
+    build,
+    index,
+    step,
+    table: physicalRelation(parts.definition.model.relation, step.version),
+    executionMs,
     say: (phase) => heartbeat.say(phase),
   }
 }

@@ -1,9 +1,9 @@
 /** Opens a database once, however many ask for it at a time, and waits for a file that another process holds. */
 import { setMaxListeners } from 'node:events'
-import { setTimeout as delay } from 'node:timers/promises'
 import { abortable } from './abortable.ts'
 import { databaseLocked, lockHolderOf } from './file-locks.ts'
 import { outsideContext } from './outside-context.ts'
+import { pause } from './pause.ts'
 
 export interface LockWait {
   signal?: AbortSignal | undefined
@@ -106,14 +106,4 @@ function follow(signal: AbortSignal | undefined, follower: AbortController): () 
   if (signal?.aborted === true) abort()
   signal?.addEventListener('abort', abort, { once: true })
   return () => signal?.removeEventListener('abort', abort)
-}
-
-async function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
-  try {
-    await delay(ms, undefined, { signal })
-  } catch (error) {
-    // Its own AbortError hides why.
-    signal?.throwIfAborted()
-    throw error
-  }
 }

@@ -213,7 +213,8 @@ class Registry implements ConnectionRegistry {
     return next
   }
 
-  #databaseFor({ key, identity }: NormalizedConnection, config: ConnectionConfig): SharedDatabase {
+  #databaseFor(normalized: NormalizedConnection, config: ConnectionConfig): SharedDatabase {
+    const { key, identity } = normalized
     const existing = this.#databases.get(identity)
     if (existing?.ended === null) {
       if (existing.config === config) return existing
@@ -223,14 +224,11 @@ class Registry implements ConnectionRegistry {
       void existing.retire()
     }
     if (existing !== undefined) this.#leaveBehind(identity, existing)
-    return this.#add(identity, { key, config, source: this.#sourceOf({ key, identity }, config) })
+    return this.#add(identity, { key, config, source: this.#sourceOf(normalized, config) })
   }
 
   /** Kept while instances come and go: a token that is still good is not fetched again. */
-  #sourceOf(
-    { key, identity }: Pick<NormalizedConnection, 'key' | 'identity'>,
-    config: ConnectionConfig,
-  ): TokenSource | null {
+  #sourceOf({ key, identity }: NormalizedConnection, config: ConnectionConfig): TokenSource | null {
     const kept = this.#sources.get(identity)
     if (kept?.key === key && haveSameLiterals(kept.config, config)) return kept.source
     const credential = this.#kinds[config.type].credential(config)

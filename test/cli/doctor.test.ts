@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { createServer, type AddressInfo } from 'node:net'
-import { tmpdir } from 'node:os'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Check } from '../../src/cli/doctor/check.ts'
@@ -214,6 +214,9 @@ describe('credentials', () => {
     expect(check({ token: { file: 'token.txt' } })).toMatchObject([{ status: 'ok' }])
     expect(check({ token: { file: 'tokn.txt' } })).toMatchObject([{ status: 'fail' }])
     expect(check({ token: { file: '.' } })).toMatchObject([{ status: 'fail' }])
+    expect(check({ token: { file: '~/no-such-token' } })).toMatchObject([
+      { status: 'fail', message: expect.stringContaining(join(homedir(), 'no-such-token')) },
+    ])
   })
 
   test('a command must be on this machine; it is not run', async () => {

@@ -11,6 +11,12 @@ export const CONFIG = `gateways:
 model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }
 `
 
+/** The smallest project in which one model reads another. */
+export const TWO_MODELS = {
+  'models/a.sql': 'MODEL (name s.a, kind FULL);\nSELECT 1 AS x',
+  'models/b.sql': 'MODEL (name s.b, kind FULL);\nSELECT x + 1 AS y FROM s.a',
+}
+
 /** A folder with these files (text by path) and, unless given, a config for the file `w.duckdb`; removed after the test. */
 export async function createProject(files: Record<string, string>): Promise<string> {
   const root = await mkdtemp(join(tmpdir(), 'millrace-project-'))

@@ -6,28 +6,12 @@ import { ApplicationFailure } from '@temporalio/common'
 import { type Client, WorkflowFailedError } from '@temporalio/client'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BuildReport, PlanReport } from '../../src/payloads.ts'
-import { runCli, startCli, startWorker, type CliResult } from '../helpers/cli.ts'
-import { createProject, query, writeFiles } from '../helpers/project.ts'
+import { runCli, startCli, startWorker } from '../helpers/cli.ts'
+import { errorOf, json } from '../helpers/cli-answers.ts'
+import { createProject, query, TWO_MODELS, writeFiles } from '../helpers/project.ts'
 import { connectTo, createSlowProject, leftovers, until, untilServerFile, untilWriting } from '../helpers/slow-build.ts'
 import { sourcePath } from '../helpers/tsx-script.ts'
 import { startTestServer } from '../helpers/worker.ts'
-
-interface ErrorDocument {
-  error: { code: string; message: string; file: string | null; line: number | null; hint: string | null }
-}
-
-const MODELS = {
-  'models/a.sql': 'MODEL (name s.a, kind FULL);\nSELECT 1 AS x',
-  'models/b.sql': 'MODEL (name s.b, kind FULL);\nSELECT x + 1 AS y FROM s.a',
-}
-
-function json({ stdout }: CliResult): unknown {
-  return JSON.parse(stdout)
-}
-
-function errorOf(result: CliResult): ErrorDocument['error'] {
-  return (json(result) as ErrorDocument).error
-}
 
 /** A process that has nothing to do with Millrace and has the file open. */
 async function holdFile(file: string): Promise<{ pid: number; letGo: () => Promise<void> }> {
@@ -126,7 +110,7 @@ describe('while a build is in mid-query', () => {
 
 describe('a file that a stranger holds', () => {
   it('is waited for, naming the process, and given up after --lock-timeout with exit 3', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const { pid, letGo } = await holdFile(join(root, 'w.duckdb'))
     const startedMs = Date.now()
     const verbs = ['plan', 'status', 'build']
@@ -147,7 +131,7 @@ describe('a file that a stranger holds', () => {
   })
 
   it('is used as soon as the stranger lets it go', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const { pid, letGo } = await holdFile(join(root, 'w.duckdb'))
     const plan = startCli(['plan', root])
     const build = startCli(['build', root])
@@ -166,7 +150,7 @@ describe('an idle worker', () => {
     const server = await startTestServer()
     onTestFinished(() => server.close())
     const { address } = server.server
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const worker = startWorker([root, '--address', address])
     const built = await runCli(['build', root, '--json', '--address', address])
     const endedMs = Date.now()

@@ -2,27 +2,11 @@
 import { hostname } from 'node:os'
 import { basename, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { runCli, startWorker, type CliResult } from '../helpers/cli.ts'
-import { createProject, query } from '../helpers/project.ts'
+import { runCli, startWorker } from '../helpers/cli.ts'
+import { errorOf, json } from '../helpers/cli-answers.ts'
+import { createProject, query, TWO_MODELS } from '../helpers/project.ts'
 import { connectTo, createSlowProject, untilServerFile, untilWriting } from '../helpers/slow-build.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
-
-interface ErrorDocument {
-  error: { code: string; message: string; file: string | null; line: number | null; hint: string | null }
-}
-
-const MODELS = {
-  'models/a.sql': 'MODEL (name s.a, kind FULL);\nSELECT 1 AS x',
-  'models/b.sql': 'MODEL (name s.b, kind FULL);\nSELECT x + 1 AS y FROM s.a',
-}
-
-function json({ stdout }: CliResult): unknown {
-  return JSON.parse(stdout)
-}
-
-function errorOf(result: CliResult): ErrorDocument['error'] {
-  return (json(result) as ErrorDocument).error
-}
 
 describe('on a server that is named', () => {
   let server: TestServer
@@ -34,7 +18,7 @@ describe('on a server that is named', () => {
   afterAll(() => server.close())
 
   it('a build without a worker ends with exit 3 after --wait, and starts nothing', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const result = await runCli(['build', root, '--json', '--address', address, '--wait', '2'])
     expect(result, result.stderr).toMatchObject({ code: 3 })
     expect(errorOf(result)).toMatchObject({ code: 'NO_WORKER' })
@@ -44,7 +28,7 @@ describe('on a server that is named', () => {
   })
 
   it('a worker that was killed a moment ago does not count as one', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const worker = startWorker([root, '--address', address])
     await worker.seen('Worker on task queue')
     await runCli(['build', root, '--quiet', '--address', address])
@@ -71,12 +55,12 @@ describe('on a server that is named', () => {
   it('a worker with another copy of the project refuses, and the models that differ are named', async () => {
     const files = (own: Record<string, string>) => ({
       'config.yaml': `project: twice\ngateways: { local: { connection: { type: duckdb, database: w.duckdb } } }\n`,
-      ...MODELS,
+      ...TWO_MODELS,
       ...own,
     })
     const here = await createProject(
       files({
-        'models/b.sql': `${MODELS['models/b.sql']} WHERE x > 0`,
+        'models/b.sql': `${TWO_MODELS['models/b.sql']} WHERE x > 0`,
         'models/new.sql': 'MODEL (name s.new);\nSELECT 1 AS n',
       }),
     )
@@ -96,7 +80,7 @@ describe('on a server that is named', () => {
 
 describe('beside a worker of the same project', () => {
   it('a build leaves the work to it: two processes would only fight for the file', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const worker = startWorker([root])
     await worker.seen('Web UI')
     const client = await connectTo((await untilServerFile(root)).address)
@@ -118,7 +102,7 @@ describe('beside a worker of the same project', () => {
 
 describe('without a server', () => {
   it('a named address that does not answer is an error, never replaced by another server: exit 3', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const [result, fromEnvironment] = await Promise.all([
       runCli(['build', root, '--json', '--address', '127.0.0.1:1']),
       runCli(['cancel', root, '--json'], { TEMPORAL_ADDRESS: '127.0.0.1:1' }),
@@ -131,7 +115,7 @@ describe('without a server', () => {
   })
 
   it('--detach is refused, and starts nothing', async () => {
-    const root = await createProject(MODELS)
+    const root = await createProject(TWO_MODELS)
     const result = await runCli(['build', root, '--json', '--detach'])
     expect(result, result.stderr).toMatchObject({ code: 3 })
     expect(errorOf(result)).toMatchObject({ code: 'TEMPORAL_UNAVAILABLE' })

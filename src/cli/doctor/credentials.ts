@@ -1,6 +1,7 @@
 /** Whether the credentials that a connection refers to can be found. Their values are looked at, never told. */
 import { accessSync, constants, statSync } from 'node:fs'
 import { isAbsolute, resolve } from 'node:path'
+import { resolvePath } from '../../connections/config/resolve-path.ts'
 import { findProgram, isExecutable } from '../../temporal/find-program.ts'
 import { fail, ok, warn, type Check } from './check.ts'
 
@@ -91,7 +92,7 @@ function checkEnvironment(name: unknown, { env }: CredentialContext): Finding {
 }
 
 function checkFile(path: unknown, { root }: CredentialContext): Finding {
-  const absolute = resolve(root, String(path))
+  const absolute = resolvePath(String(path), { root, env: {} })
   try {
     accessSync(absolute, constants.R_OK)
     if (statSync(absolute).isFile()) return { message: `file ${absolute} can be read`, hint: null }

@@ -1,5 +1,5 @@
 /** Pauses between failures, the more of them the longer; kept from one who tries to the next, so that many do not try more often than one. */
-import { setTimeout as delay } from 'node:timers/promises'
+import { pause } from '../pause.ts'
 
 export interface BackOff {
   /** The next try is not due yet. */
@@ -23,14 +23,7 @@ export function createBackOff(): BackOff {
       return leftMs() > 0
     },
     pause: async (signal) => {
-      if (leftMs() <= 0) return
-      try {
-        await delay(leftMs(), undefined, { signal })
-      } catch (error) {
-        // Its own AbortError hides why.
-        signal.throwIfAborted()
-        throw error
-      }
+      if (leftMs() > 0) await pause(leftMs(), signal)
     },
     failed: () => {
       dueAtMs = performance.now() + jittered(Math.min(FIRST_PAUSE_MS * 2 ** failuresInRow, LONGEST_PAUSE_MS))

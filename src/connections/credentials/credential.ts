@@ -1,7 +1,7 @@
 /** What a secret is obtained from: the shapes that may stand in a configuration in a secret's place. */
-import { homedir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { MillraceError, nearest } from '../../errors.ts'
+import { resolvePath } from '../config/resolve-path.ts'
 import type { AuthContext } from './auth-context.ts'
 import { assertSafeUrl } from './safe-url.ts'
 
@@ -122,8 +122,7 @@ function parseEnv(raw: unknown, { name }: CredentialPlace): Credential {
 function parseFile(raw: unknown, { name, root }: CredentialPlace): Credential {
   const written = textOf(raw, name)
   if (DATABASE_FILE.test(written)) throw wrong(name, 'expected a file that holds a token, got the name of a database')
-  const home = written === '~' || /^~[/\\]/.test(written)
-  return { kind: 'file', path: home ? join(homedir(), written.slice(1)) : resolve(root, written) }
+  return { kind: 'file', path: resolvePath(written, { root, env: {} }) }
 }
 
 function parseCommand(raw: unknown, { name, root }: CredentialPlace): Credential {

@@ -1,17 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { parseConnection } from '../../../src/connections/config.ts'
+import { expectRefused } from './refusals.ts'
 
 type Raw = Record<string, unknown>
 
 const parse = (raw: Raw, env = {}) => parseConnection(raw, { root: '/project', env: { HOME: '/home/ann', ...env } })
-const refused = (raw: Raw, message: string, hint?: string) =>
-  expect(() => parse(raw)).toThrow(
-    expect.objectContaining({
-      code: 'CONFIG',
-      message: expect.stringContaining(message),
-      ...(hint === undefined ? {} : { hint: expect.stringContaining(hint) }),
-    }),
-  )
+const refused = (raw: Raw, message: string, hint?: string) => expectRefused(() => parse(raw), message, hint)
 const literal = { kind: 'literal', secret: 'hush' }
 
 describe('motherduck', () => {

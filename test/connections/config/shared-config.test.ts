@@ -3,18 +3,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseConnection } from '../../../src/connections/config.ts'
 import { BOOLEAN_SETTINGS, CHOICE_SETTINGS, SIZE_SETTINGS } from '../../../src/connections/config/setting-names.ts'
 import { canonicalSettings } from '../../../src/connections/config/settings.ts'
+import { expectRefused } from './refusals.ts'
 
 type Raw = Record<string, unknown>
 
 const parse = (raw: Raw) => parseConnection({ database: 'a.db', ...raw }, { root: '/project', env: {} })
-const refused = (raw: Raw, message: string, hint?: string) =>
-  expect(() => parse(raw)).toThrow(
-    expect.objectContaining({
-      code: 'CONFIG',
-      message: expect.stringContaining(message),
-      ...(hint === undefined ? {} : { hint: expect.stringContaining(hint) }),
-    }),
-  )
+const refused = (raw: Raw, message: string, hint?: string) => expectRefused(() => parse(raw), message, hint)
 
 describe('secrets', () => {
   test('are named or a list, hold credentials, and are sorted', () => {
