@@ -98,7 +98,7 @@ export function formatError(error: MillraceError): string {
   return `error[${error.code}]: ${error.message}${place}${hint}`
 }
 
-/** The known name nearest to `name`, for "Did you mean …"; null when none is near. Levenshtein distance, at most a third of the length. */
+/** The known name nearest to `name`, for "Did you mean …"; null when none is near: at most a third of the length apart. */
 export function nearest(name: string, known: Iterable<string>): string | null {
   const limit = Math.max(1, Math.floor(name.length / 3))
   let best: string | null = null
@@ -110,15 +110,23 @@ export function nearest(name: string, known: Iterable<string>): string | null {
   return best
 }
 
-function editDistance(a: string, b: string, limit: number): number {
+/**
+ * How many characters are wrong, missing or too many; two neighbours that were swapped count once (optimal string alignment).
+ * @returns `limit` or more where it is that or more.
+ */
+export function editDistance(a: string, b: string, limit: number): number {
   if (Math.abs(a.length - b.length) >= limit) return limit
+  let beforePrevious: number[] = []
   let previous = Array.from({ length: b.length + 1 }, (_, index) => index)
   for (let i = 1; i <= a.length; i++) {
     const current = [i]
     for (let j = 1; j <= b.length; j++) {
       const substitution = (previous[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)
-      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution))
+      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
+      const swap = swapped ? (beforePrevious[j - 2] ?? 0) + 1 : Infinity
+      current.push(Math.min((previous[j] ?? 0) + 1, (current[j - 1] ?? 0) + 1, substitution, swap))
     }
+    beforePrevious = previous
     previous = current
   }
   return previous[b.length] ?? limit

@@ -1,5 +1,5 @@
 /** `secrets`: DuckDB's secrets (S3, HTTP, PostgreSQL …), whose parameters may be credentials. */
-import { MillraceError } from '../../errors.ts'
+import { editDistance, MillraceError } from '../../errors.ts'
 import { CredentialReference, isCredentialForm, readCredential } from './credential-reference.ts'
 import { fromJson, isData, readBoolean, readMapping, readText, wrongType, wrongValue, type Data } from './read-value.ts'
 import type { ConnectionContext } from './resolve-path.ts'
@@ -103,14 +103,7 @@ function refuseSlip(name: string, known: readonly string[], message: string): vo
 
 /** One character wrong, missing or too many, two swapped, or `_` forgotten. */
 function isSlip(written: string, meant: string): boolean {
-  const [a, b] = [written.replaceAll('_', ''), meant.replaceAll('_', '')]
-  let start = 0
-  while (start < a.length && a[start] === b[start]) start += 1
-  let end = 0
-  while (end < Math.min(a.length, b.length) - start && a.at(-1 - end) === b.at(-1 - end)) end += 1
-  const [inA, inB] = [a.slice(start, a.length - end), b.slice(start, b.length - end)]
-  if (inA.length <= 1 && inB.length <= 1) return true
-  return inA.length === 2 && inB.length === 2 && inA[0] === inB[1] && inA[1] === inB[0]
+  return editDistance(written.replaceAll('_', ''), meant.replaceAll('_', ''), 2) < 2
 }
 
 function readScope(value: unknown, key: string): readonly string[] {
