@@ -31,7 +31,15 @@ export interface NormalizedConnection {
 export function normalize(config: ConnectionConfig): NormalizedConnection {
   const canonical = canonicalConfig(config)
   const key = JSON.stringify(canonical)
-  return { key, canonical, identity: databaseIdentity(config, key), files: databaseFiles(config) }
+  return {
+    key,
+    canonical,
+    identity: databaseIdentity(config, key),
+    // Only when it is asked for: every lease is normalized, and each of these paths asks the file system.
+    get files() {
+      return databaseFiles(config)
+    },
+  }
 }
 
 /** `key` of `normalize`. */

@@ -39,7 +39,7 @@ export interface DatabaseSnapshot {
   state: 'closed' | 'opening' | 'open' | 'ending'
   leases: Holder[]
   waiting: Holder[]
-  /** Of the secrets' credentials, once it is open. */
+  /** Of what it is opened with and, once it is open, of its secrets. */
   credentials: TokenSourceSnapshot[]
 }
 

@@ -1,4 +1,5 @@
 /** `doctor`: looks at everything a build needs, for real, and says what to do. Changes nothing, tells no secret. */
+import { withoutSecrets } from '../../connections/config/secret-text.ts'
 import { loadConfig, type ProjectConfig } from '../../project/config.ts'
 import { failed, ok, type Check } from '../doctor/check.ts'
 import { checkCredentials } from '../doctor/credentials.ts'
@@ -13,7 +14,7 @@ import { openGateway } from '../open-gateway.ts'
 export const doctorVerb: Verb = {
   async run(context) {
     const { checks, secrets } = await runChecks(context)
-    const shown = checks.map((check) => withoutSecrets(check, secrets))
+    const shown = checks.map((check) => cleanCheck(check, secrets))
     context.output.answer(shown.map(toLine).join('\n'), { checks: shown })
     return shown.some(({ status }) => status === 'fail') ? EXIT.failed : EXIT.done
   },
@@ -79,12 +80,11 @@ async function checkGateway(context: CommandContext, config: ProjectConfig, foun
 const SHORTEST_SECRET = 4
 
 /** Belt and braces: no check tells one, but a message of a database or a driver might. */
-function withoutSecrets(check: Check, secrets: readonly string[]): Check {
+function cleanCheck(check: Check, secrets: readonly string[]): Check {
   const clean = (text: string): string =>
     secrets
       .filter((secret) => secret.length >= SHORTEST_SECRET)
-      .reduce((shown, secret) => shown.replaceAll(secret, '…'), text.replaceAll(/\s*\n\s*/g, ' '))
-      .replaceAll(/((?:token|password|passwd|secret)=)[^\s&;,']+/gi, '$1…')
+      .reduce((shown, secret) => shown.replaceAll(secret, '…'), withoutSecrets(text.replaceAll(/\s*\n\s*/g, ' ')))
   return { ...check, message: clean(check.message), hint: check.hint === null ? null : clean(check.hint) }
 }
 
