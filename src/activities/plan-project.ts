@@ -162,7 +162,7 @@ async function createSchemas(lease: Lease, { steps, definitions }: MadePlan): Pr
   }
   if (schemas.size === 0) return
   const statements = [...schemas].sort().map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-  await lease.script(['BEGIN', ...statements, 'COMMIT'].join('; '))
+  await lease.script(statements.join('; '))
 }
 
 function newVersions(project: string, { plan, definitions }: MadePlan): NewVersion[] {

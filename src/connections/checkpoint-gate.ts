@@ -9,13 +9,12 @@
  */
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { statSync } from 'node:fs'
+import type { Admission } from './admission.ts'
 import { abortable } from './abortable.ts'
 import { outsideContext } from './outside-context.ts'
 import { classifySqlError } from './sql-errors.ts'
 
-export interface CheckpointGate {
-  /** Before BEGIN. @returns what to call after the transaction's end. */
-  enter(signal?: AbortSignal): Promise<() => void>
+export interface CheckpointGate extends Admission {
   /** Drains and checkpoints now. @returns false when long transactions or readers prevented it. */
   checkpoint(): Promise<boolean>
   /** Closes the gate's own connection when nothing of it runs any more. Nobody may enter again. */

@@ -2,7 +2,8 @@
 import type { CheckpointGate } from './checkpoint-gate.ts'
 import type { DatabaseCapabilities, OpenedDatabase } from './databases/database.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
-import type { Session, SqlValues } from './session.ts'
+import type { SqlValues } from './channel.ts'
+import type { Session } from './session.ts'
 import { runScript, runTransaction, type Transaction } from './transaction.ts'
 
 export interface LeasedDatabase {
@@ -21,6 +22,8 @@ export interface Lease extends AsyncDisposable {
   /** Of the connection; without secrets. */
   readonly key: string
   readonly database: LeasedDatabase
+  /** Statements that touch nothing but temporary tables; writers do not wait for them. */
+  stage(sql: string): Promise<void>
   /**
    * One or several statements that commit by themselves. When it is interrupted, it is not known whether the last one did:
    * what must be known belongs into a transaction.
@@ -33,7 +36,11 @@ export interface Lease extends AsyncDisposable {
   rows<T = Record<string, JsonValue>>(sql: string, values?: SqlValues): Promise<T[]>
   /** Commits when `body` returns. @throws CommitOutcomeUnknown when only the data can tell whether it was committed. */
   transaction<T>(body: (tx: Transaction) => Promise<T>): Promise<T>
-  /** One string with its own BEGIN and COMMIT: faster than a transaction of many calls. Rolled back when a statement fails. */
+  /**
+   * Statements in one transaction, sent as one string with BEGIN and COMMIT around them: faster than a transaction of many calls,
+   * and all or nothing wherever it runs. An abort waits for its end.
+   * @throws the failed statement's error, nothing is committed then; CommitOutcomeUnknown when only the data can tell.
+   */
   script(sql: string): Promise<void>
   /** Waits until other transactions have ended, at most 5 s, and writes the log into the file. Does nothing where it cannot. */
   checkpoint(): Promise<void>
@@ -74,7 +81,10 @@ export function createLease({ key, opened, session, gate, onRelease }: LeasePart
     }
   }
 
-  async function execute(sql: string, values: SqlValues | undefined) {
+  const { lane } = opened
+  const scope = { session, admission: lane ?? gate, begin: lane?.begin ?? '' }
+
+  async function execute(sql: string, values?: SqlValues) {
     assertNoTransaction()
     return session.execute({ sql, values, onAbort: 'interrupt' })
   }
@@ -92,12 +102,21 @@ export function createLease({ key, opened, session, gate, onRelease }: LeasePart
   return {
     key,
     database: { path: opened.path, catalog: opened.catalog, capabilities: opened.capabilities },
+    stage: async (sql) => {
+      await execute(sql)
+    },
     run: async (sql, values) => {
-      await execute(sql, values)
+      assertNoTransaction()
+      const leave = await lane?.enter(session.signal)
+      try {
+        await execute(sql, values)
+      } finally {
+        leave?.()
+      }
     },
     rows: async <T>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as T[],
-    transaction: (body) => alone(() => runTransaction({ session, gate }, body)),
-    script: (sql) => alone(() => runScript({ session, gate }, sql)),
+    transaction: (body) => alone(() => runTransaction(scope, body)),
+    script: (sql) => alone(() => runScript(scope, sql)),
     checkpoint: async () => {
       assertNoTransaction()
       await gate?.checkpoint()

@@ -1,12 +1,9 @@
 /** One connection and what runs on it: one statement at a time, interrupted when its holder gives up. */
-import type { DuckDBConnection, DuckDBResultReader, DuckDBValue } from '@duckdb/node-api'
+import type { DuckDBResultReader } from '@duckdb/node-api'
+import type { Channel, SqlValues } from './channel.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { CredentialRefused } from './credential-refused.ts'
 import { classifySqlError, mayBeRefusal } from './sql-errors.ts'
-
-export type SqlValue = DuckDBValue
-/** `$1`, `$2` … or `$name`. */
-export type SqlValues = readonly SqlValue[] | Readonly<Record<string, SqlValue>>
 
 export interface Statement {
   sql: string
@@ -31,7 +28,7 @@ export interface Session {
 }
 
 export interface SessionOptions {
-  connection: DuckDBConnection
+  channel: Channel
   /** The holder's. */
   signal?: AbortSignal | undefined
   /** The database is invalidated: no statement on it works any more. */
@@ -43,7 +40,7 @@ export interface SessionOptions {
 /** An interrupt that arrives before its statement has started is lost: it is repeated until the statement ends. */
 const INTERRUPT_EVERY_MS = 10
 
-export function createSession({ connection, signal, onBroken, onRefused }: SessionOptions): Session {
+export function createSession({ channel, signal, onBroken, onRefused }: SessionOptions): Session {
   const controller = new AbortController()
   const abortWithHolder = (): void => controller.abort(signal?.reason)
   if (signal?.aborted === true) abortWithHolder()
@@ -71,7 +68,7 @@ export function createSession({ connection, signal, onBroken, onRefused }: Sessi
 
   async function read(sql: string, values: SqlValues | undefined): Promise<DuckDBResultReader> {
     try {
-      return await connection.runAndReadAll(sql, bindable(values))
+      return await channel.query(sql, values)
     } catch (error) {
       await checkHealth(error)
       if (mayBeRefusal(error) && onRefused()) throw new CredentialRefused(error)
@@ -85,17 +82,20 @@ export function createSession({ connection, signal, onBroken, onRefused }: Sessi
     if (kind === 'fatal') onBroken(error)
     if (kind !== 'internal') return
     try {
-      await connection.run('SELECT 1')
+      await channel.query('SELECT 1')
     } catch (probe) {
       if (classifySqlError(probe).kind === 'fatal') onBroken(probe)
     }
   }
 
+  /** Where nothing can be interrupted, the statement is waited for. */
   function interruptOnAbort(): () => void {
+    if (channel.interrupt === null) return () => undefined
+    const end = channel.interrupt
     let timer: NodeJS.Timeout | undefined
     const interrupt = (): void => {
-      connection.interrupt()
-      timer = setInterval(() => connection.interrupt(), INTERRUPT_EVERY_MS)
+      end()
+      timer = setInterval(end, INTERRUPT_EVERY_MS)
     }
     controller.signal.addEventListener('abort', interrupt, { once: true })
     return () => {
@@ -113,7 +113,7 @@ export function createSession({ connection, signal, onBroken, onRefused }: Sessi
     controller.abort(new ConnectionLost('the connection is closed'))
     // A connection that is closed under a running statement would take the process down.
     await tail
-    connection.disconnectSync()
+    await channel.close()
   }
 
   return {
@@ -127,14 +127,4 @@ export function createSession({ connection, signal, onBroken, onRefused }: Sessi
     abort: (reason) => controller.abort(reason),
     close: () => (closing ??= close()),
   }
-}
-
-function bindable(values: SqlValues | undefined): SqlValue[] | Record<string, SqlValue> | undefined {
-  if (values === undefined) return undefined
-  const copy = isList(values) ? [...values] : { ...values }
-  return Object.keys(copy).length === 0 ? undefined : copy
-}
-
-function isList(values: SqlValues): values is readonly SqlValue[] {
-  return Array.isArray(values)
 }

@@ -7,7 +7,6 @@
  *
  * A successor opens only after `ended`: two instances of one file in one process lose committed rows.
  */
-import type { DuckDBConnection } from '@duckdb/node-api'
 import { basename } from 'node:path'
 import type { CheckpointGate } from './checkpoint-gate.ts'
 import { createCheckpointGate } from './checkpoint-gate.ts'
@@ -16,7 +15,7 @@ import { ConnectionLost } from './connection-lost.ts'
 import type { AuthContext } from './credentials/auth-context.ts'
 import type { TokenSource, TokenSourceSnapshot } from './credentials/token-source.ts'
 import type { Token } from './credentials/token.ts'
-import type { Database, OpenedDatabase, UsedCredentials } from './databases/database.ts'
+import type { Database, OpenedDatabase } from './databases/database.ts'
 import { createFairQueue, type FairQueue, type Holder, type Slot } from './fair-queue.ts'
 import { createLease, type Lease } from './lease.ts'
 import { createOpening, type LockWait, type Opening } from './opening.ts'
@@ -185,7 +184,7 @@ export class SharedDatabase {
 
   async #createGate(opened: OpenedDatabase): Promise<CheckpointGate | null> {
     if (opened.path === null || !opened.capabilities.checkpoints) return null
-    const connection = await opened.connect(this.config)
+    const connection = await opened.connectInstance()
     try {
       return await createCheckpointGate({ path: opened.path, connection, onBroken: (cause) => this.#break(cause) })
     } catch (error) {
@@ -202,18 +201,16 @@ export class SharedDatabase {
     if (this.ended !== null) throw SUCCEEDED
     const { signal } = request
     const startedMs = Date.now()
-    const connection = await opened.connect(config)
-    let credentials: UsedCredentials | null
+    const { channel, credentials } = await opened.connect(config, this.#authOf(request))
     try {
-      credentials = await this.#authenticate(opened, connection, request.auth)
       signal?.throwIfAborted()
       if (this.ended !== null) throw SUCCEEDED
     } catch (error) {
-      connection.disconnectSync()
+      await channel.close()
       throw error
     }
     const session = createSession({
-      connection,
+      channel,
       signal,
       onBroken: (cause) => this.#break(cause),
       onRefused: () => (credentials?.refused() ?? false) || this.refuseToken(startedMs),
@@ -239,15 +236,10 @@ export class SharedDatabase {
     return true
   }
 
-  async #authenticate(
-    { authenticate }: OpenedDatabase,
-    connection: DuckDBConnection,
-    auth: AuthContext,
-  ): Promise<UsedCredentials | null> {
-    if (authenticate === null) return null
-    // A source may take a minute to answer; whoever closes the database does not wait for that.
+  /** A source may take a minute to answer; whoever closes the database does not wait for that. */
+  #authOf({ auth }: LeaseRequest): AuthContext {
     const signals = [this.#interrupted.signal, ...(auth.signal === undefined ? [] : [auth.signal])]
-    return authenticate(connection, { ...auth, signal: AbortSignal.any(signals) })
+    return { ...auth, signal: AbortSignal.any(signals) }
   }
 
   #leave(): void {

@@ -1,8 +1,9 @@
 /** BEGIN … COMMIT on one session, with the rules that were measured to be needed. */
-import type { CheckpointGate } from './checkpoint-gate.ts'
+import type { Admission } from './admission.ts'
 import { CommitOutcomeUnknown } from './commit-outcome-unknown.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
-import type { Session, SqlValues } from './session.ts'
+import type { SqlValues } from './channel.ts'
+import type { Session } from './session.ts'
 import { classifySqlError, type SqlErrorKind } from './sql-errors.ts'
 
 export { CommitOutcomeUnknown }
@@ -22,8 +23,10 @@ export interface Transaction {
 
 export interface TransactionScope {
   session: Session
-  /** Null where the database needs none. */
-  gate: CheckpointGate | null
+  /** Null where transactions begin as they like. */
+  admission: Admission | null
+  /** Statements that follow BEGIN; empty for none. */
+  begin: string
 }
 
 /**
@@ -34,11 +37,11 @@ export interface TransactionScope {
  * CommitOutcomeUnknown after any error of COMMIT.
  */
 export async function runTransaction<T>(scope: TransactionScope, body: (tx: Transaction) => Promise<T>): Promise<T> {
-  const { session, gate } = scope
-  const leave = await gate?.enter(session.signal)
+  const { session, admission } = scope
+  const leave = await admission?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
-    const { result, open } = await runBody(session, body)
+    const { result, open } = await runBody(scope, body)
     if (open) await commit(session)
     return result
   } finally {
@@ -47,16 +50,16 @@ export async function runTransaction<T>(scope: TransactionScope, body: (tx: Tran
 }
 
 /**
- * Runs one string with its own BEGIN and COMMIT. An abort waits for its end, since it cannot be told apart from one that
- * arrives during COMMIT.
+ * Runs statements between BEGIN and COMMIT, all as one string. An abort waits for its end, since it cannot be told apart from one
+ * that arrives during COMMIT.
  * @throws the failed statement's error when nothing was committed; CommitOutcomeUnknown when that is not known.
  */
-export async function runScript({ session, gate }: TransactionScope, sql: string): Promise<void> {
-  const leave = await gate?.enter(session.signal)
+export async function runScript({ session, admission, begin }: TransactionScope, sql: string): Promise<void> {
+  const leave = await admission?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
     try {
-      await session.execute({ sql, onAbort: 'hold' })
+      await session.execute({ sql: `${opener(begin)}\n${sql}\n;COMMIT`, onAbort: 'hold' })
     } catch (error) {
       // A transaction that is still open was not committed. One that is not has never begun, or failed in its COMMIT.
       const wasOpen = await rollback(session)
@@ -80,9 +83,13 @@ const COMMIT_ERRORS: ReadonlySet<SqlErrorKind> = new Set<SqlErrorKind>([
   'other',
 ])
 
+function opener(begin: string): string {
+  return begin === '' ? 'BEGIN;' : `BEGIN;\n${begin};`
+}
+
 /** @returns whether a transaction is left to commit: one was begun, and the body did not commit it itself. */
 async function runBody<T>(
-  session: Session,
+  { session, begin }: TransactionScope,
   body: (tx: Transaction) => Promise<T>,
 ): Promise<{ result: T; open: boolean }> {
   const failures: unknown[] = []
@@ -95,8 +102,9 @@ async function runBody<T>(
       if (begun) return await session.execute({ sql, values, onAbort: 'interrupt' })
       begun = true
       // Together with the first statement: each call costs a turn through the thread pool.
-      if (values === undefined) return await session.execute({ sql: `BEGIN;\n${sql}`, values, onAbort: 'interrupt' })
-      await session.execute({ sql: 'BEGIN', onAbort: 'hold' })
+      if (values === undefined)
+        return await session.execute({ sql: `${opener(begin)}\n${sql}`, values, onAbort: 'interrupt' })
+      await session.execute({ sql: opener(begin), onAbort: 'hold' })
       return await session.execute({ sql, values, onAbort: 'interrupt' })
     } catch (error) {
       failures.push(error)
@@ -115,7 +123,7 @@ async function runBody<T>(
         await session.settled()
         if (failures.length > 0) throw failures[0]
         session.signal.throwIfAborted()
-        await commit(session, begun ? sql : `BEGIN;\n${sql}`)
+        await commit(session, begun ? sql : `${opener(begin)}\n${sql}`)
         committed = true
       },
     })
@@ -136,7 +144,7 @@ async function runBody<T>(
 /** @throws the error of `last`, when it is what failed. */
 async function commit(session: Session, last?: string): Promise<void> {
   try {
-    await session.execute({ sql: last === undefined ? 'COMMIT' : `${last};\nCOMMIT`, onAbort: 'hold' })
+    await session.execute({ sql: last === undefined ? 'COMMIT' : `${last}\n;COMMIT`, onAbort: 'hold' })
   } catch (error) {
     // A transaction that is still open has not come to its COMMIT; a failed COMMIT ends it.
     if (await rollback(session)) throw error

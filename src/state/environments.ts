@@ -105,7 +105,7 @@ export interface Promotion {
 export const PROMOTION_RACE = 'millrace: the environment changed'
 
 /**
- * All of a promotion as one string of statements with its own BEGIN and COMMIT.
+ * All of a promotion as one string of statements, for one transaction.
  * The lock row is updated first, so that a promotion and a clean-up of what it shows cannot both commit.
  */
 export function promotionScript(promotion: Promotion): string {
@@ -113,7 +113,6 @@ export function promotionScript(promotion: Promotion): string {
   const key = `project = ${quoteString(project)} AND environment = ${quoteString(environment)}`
   const schemas = new Set(views.map(({ view }) => view.schema ?? 'main'))
   return [
-    'BEGIN',
     'UPDATE millrace.promotion_lock SET uses = uses + 1',
     `SELECT CASE WHEN coalesce((SELECT revision FROM millrace.environments WHERE ${key}), 0) <> ${revision} THEN error(${quoteString(PROMOTION_RACE)}) END`,
     ...renames.map(
@@ -129,7 +128,6 @@ export function promotionScript(promotion: Promotion): string {
     ...(models.length === 0 ? [] : [`INSERT INTO millrace.environment_models VALUES ${modelRows(promotion)}`]),
     `DELETE FROM millrace.environments WHERE ${key}`,
     `INSERT INTO millrace.environments VALUES (${quoteString(project)}, ${quoteString(environment)}, ${revision + 1}, ${quoteString(promotedBy)}, now()::TIMESTAMP)`,
-    'COMMIT',
   ].join(';\n')
 }
 

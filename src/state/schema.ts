@@ -90,5 +90,5 @@ export async function ensureState(lease: Lease): Promise<void> {
   assertStateReadable(version)
   if (version === STATE_VERSION) return
   const migrations = MIGRATIONS.slice(version).join('\n')
-  await lease.script(`BEGIN; ${migrations} UPDATE millrace.schema_version SET version = ${STATE_VERSION}; COMMIT`)
+  await lease.script(`${migrations} UPDATE millrace.schema_version SET version = ${STATE_VERSION}`)
 }

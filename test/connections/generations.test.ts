@@ -150,7 +150,7 @@ function createService(): Service {
         return {
           ...opened,
           // As MotherDuck's: it may be closed when nobody uses it.
-          capabilities: { persistent: true, checkpoints: false },
+          capabilities: { ...opened.capabilities, persistent: true, checkpoints: false },
           closeSync: () => {
             service.closed.push(value)
             opened.closeSync()

@@ -374,18 +374,18 @@ describe('a script', () => {
   test('commits as one', async () => {
     const { lease } = createHarness()
     await using one = await lease()
-    await one.script('BEGIN; CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM a; COMMIT')
+    await one.script('CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM a')
     expect(await one.rows('FROM v')).toEqual([{ x: 1 }])
   })
 
   test('rolls back as one when a statement fails, and the lease goes on', async () => {
     const { lease } = createHarness()
     await using one = await lease()
-    await expect(
-      one.script('BEGIN; CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM nope; COMMIT'),
-    ).rejects.toThrow('Catalog Error')
+    await expect(one.script('CREATE TABLE a AS SELECT 1 AS x; CREATE VIEW v AS FROM nope')).rejects.toThrow(
+      'Catalog Error',
+    )
     await expect(one.rows('FROM a')).rejects.toThrow('Catalog Error')
-    await one.script('BEGIN; CREATE TABLE a AS SELECT 2 AS x; COMMIT')
+    await one.script('CREATE TABLE a AS SELECT 2 AS x')
     expect(await one.rows('FROM a')).toEqual([{ x: 2 }])
   })
 
@@ -395,9 +395,8 @@ describe('a script', () => {
     await using second = await lease('second')
     await first.run('CREATE TABLE ledger (unit INTEGER PRIMARY KEY); BEGIN; INSERT INTO ledger VALUES (1)')
     // The file shows that the script has inserted; the sum gives the other transaction time to commit first.
-    const script =
-      second.script(`BEGIN; INSERT INTO ledger VALUES (1); COPY (SELECT 1) TO '${join(folder, 'inserted.csv')}';
-      SELECT sum(hash(range)) FROM range(60000000); COMMIT`)
+    const script = second.script(`INSERT INTO ledger VALUES (1); COPY (SELECT 1) TO '${join(folder, 'inserted.csv')}';
+      SELECT sum(hash(range)) FROM range(60000000)`)
     const failed = expect(script).rejects.toMatchObject({ name: 'CommitOutcomeUnknown', isDuplicateKey: true })
     await until(() => existsSync(join(folder, 'inserted.csv')))
     await first.run('COMMIT')
@@ -408,7 +407,7 @@ describe('a script', () => {
     const { registry, config, lease } = createHarness()
     const controller = new AbortController()
     await using one = await registry.lease(config(), { holder: 'a', signal: controller.signal })
-    const running = one.script('BEGIN; CREATE TABLE a AS SELECT sum(hash(range)) AS x FROM range(20000000); COMMIT')
+    const running = one.script('CREATE TABLE a AS SELECT sum(hash(range)) AS x FROM range(20000000)')
     setTimeout(() => controller.abort(new Error('cancelled')), 10)
     await running
     await using other = await lease('b')

@@ -1,16 +1,34 @@
 /** What generic code knows of a database type: one file per type, one line in the map. */
 import type { DuckDBConnection } from '@duckdb/node-api'
+import type { WriterLane } from '../admission.ts'
+import type { Channel } from '../channel.ts'
 import type { ConnectionConfig } from '../config.ts'
 import type { AuthContext } from '../credentials/auth-context.ts'
 import type { Credential } from '../credentials/credential.ts'
 import type { Token } from '../credentials/token.ts'
 import type { TokenSourceSnapshot } from '../credentials/token-source.ts'
 
+/** What a type can promise; generic code asks these, never the type. */
 export interface DatabaseCapabilities {
   /** The data outlive the instance: it may be closed when idle. */
   persistent: boolean
   /** Space comes back, and the log shrinks, at a CHECKPOINT between transactions. */
   checkpoints: boolean
+  /** A statement can be ended while it runs; else whoever cancels waits for its end. */
+  interrupts: boolean
+  /**
+   * `calls`: when its process dies, what a transaction of many calls has done is rolled back. `script`: it would stay open on the
+   * server and block others, so that work is sent as one string with its own BEGIN and COMMIT.
+   */
+  transactions: 'calls' | 'script'
+  /** Of two transactions that insert one key only one commits. */
+  uniqueKeys: boolean
+  /** Transactions that may write at once. */
+  writers: 'many' | 'one'
+  /** Processes that may have it open at once. */
+  processes: 'many' | 'one'
+  /** SQL reads the files of this machine. */
+  localFiles: boolean
 }
 
 /** What a lease authenticates with. */
@@ -22,6 +40,13 @@ export interface UsedCredentials {
   refused(): boolean
 }
 
+/** A session of one lease. */
+export interface Connected {
+  channel: Channel
+  /** Null when none are needed. */
+  credentials: UsedCredentials | null
+}
+
 /** An open instance. */
 export interface OpenedDatabase {
   /** The file; null when it has none. */
@@ -29,13 +54,15 @@ export interface OpenedDatabase {
   /** Name of the main catalog. */
   readonly catalog: string
   readonly capabilities: DatabaseCapabilities
-  /** A fresh connection with the session settings of `config`. */
-  connect(config: ConnectionConfig): Promise<DuckDBConnection>
+  /** What transactions pass through, one at a time; null where many may write. */
+  readonly lane: WriterLane | null
   /**
-   * Makes sure that what runs on the connection has credentials that are good; null when none are needed.
-   * @throws MillraceError CREDENTIALS, CONFIG; the signal's reason.
+   * A session of its own with the session settings of `config`, and credentials that are good.
+   * @throws MillraceError CREDENTIALS, CONFIG, DATABASE; ConnectionLost; the signal's reason.
    */
-  readonly authenticate: ((connection: DuckDBConnection, auth: AuthContext) => Promise<UsedCredentials>) | null
+  connect(config: ConnectionConfig, auth: AuthContext): Promise<Connected>
+  /** On the instance itself, with nothing set: for its upkeep. */
+  connectInstance(): Promise<DuckDBConnection>
   /** What is known of the credentials it authenticates with. */
   credentials(): TokenSourceSnapshot[]
   /** All connections must be closed before. */

@@ -2,7 +2,7 @@
 import { canonicalPath } from '../canonical-path.ts'
 import type { ConnectionConfig, DuckDBConfig } from '../config.ts'
 import { assertNotOpenInProcess } from '../file-locks.ts'
-import type { Database } from './database.ts'
+import type { Database, DatabaseCapabilities } from './database.ts'
 import { openInstance } from './instance.ts'
 
 export const duckdb: Database = {
@@ -16,10 +16,24 @@ export const duckdb: Database = {
       address: path ?? ':memory:',
       name: path ?? IN_MEMORY,
       path,
-      capabilities: { persistent: path !== null, checkpoints: path !== null && !readOnly },
+      capabilities: {
+        ...LOCAL_DUCKDB,
+        persistent: path !== null,
+        checkpoints: path !== null && !readOnly,
+        processes: readOnly ? 'many' : 'one',
+      },
     })
   },
 }
+
+/** What DuckDB's own storage promises, in memory and in files alike. */
+const LOCAL_DUCKDB = {
+  interrupts: true,
+  transactions: 'calls',
+  uniqueKeys: true,
+  writers: 'many',
+  localFiles: true,
+} satisfies Partial<DatabaseCapabilities>
 
 const IN_MEMORY = 'the database in memory'
 

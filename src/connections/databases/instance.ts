@@ -3,6 +3,7 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { join } from 'node:path'
 import { MillraceError } from '../../errors.ts'
 import { quoteIdentifier, quoteString } from '../../sql/identifiers.ts'
+import { createLocalChannel } from '../channel.ts'
 import type { SharedConfig } from '../config/shared-config.ts'
 import { ConnectionLost } from '../connection-lost.ts'
 import { lockHolderOf } from '../file-locks.ts'
@@ -84,24 +85,24 @@ function opened(
     path: place.path,
     catalog,
     capabilities: place.capabilities,
-    connect: async (lessee) => {
+    lane: null,
+    connectInstance: () => instance.connect(),
+    connect: async (lessee, auth) => {
       const connection = await instance.connect()
       const statements = [...sessionSettings]
       // The instance carries the folder of the project that opened it; another project brings its own.
       if (lessee.root !== config.root && !('file_search_path' in lessee.settings)) {
         statements.push(`SET SESSION file_search_path = ${quoteString(lessee.root)}`)
       }
-      if (statements.length > 0) {
-        try {
-          await connection.run(statements.join('; '))
-        } catch (error) {
-          connection.disconnectSync()
-          throw error
-        }
+      try {
+        if (statements.length > 0) await connection.run(statements.join('; '))
+        const credentials = config.secrets === null ? null : await secrets.renew(connection, auth)
+        return { channel: createLocalChannel(connection), credentials }
+      } catch (error) {
+        connection.disconnectSync()
+        throw error
       }
-      return connection
     },
-    authenticate: config.secrets === null ? null : (connection, auth) => secrets.renew(connection, auth),
     credentials: () => secrets.snapshot(),
     closeSync: () => instance.closeSync(),
   }

@@ -15,7 +15,16 @@ export const motherduck: Database = {
       name: describe(own(config)),
       path: null,
       // Nothing is held that others wait for, but an idle connection keeps MotherDuck's instance, which costs.
-      capabilities: { persistent: true, checkpoints: false },
+      capabilities: {
+        persistent: true,
+        checkpoints: false,
+        interrupts: true,
+        transactions: 'calls',
+        uniqueKeys: true,
+        writers: 'many',
+        processes: 'many',
+        localFiles: true,
+      },
       // Not in the address, which messages repeat.
       options: {
         motherduck_token: token.value,
