@@ -13,8 +13,11 @@ export interface Written {
   rowsFiltered: number
 }
 
-/** Deletes and inserts exactly the step's interval; without one there is nothing to write. */
-export async function writeRange(tx: Transaction, work: StepWork, query: string): Promise<Written> {
+/**
+ * Deletes and inserts exactly the step's interval; without one there is nothing to write.
+ * @param query null: its rows are staged already.
+ */
+export async function writeRange(tx: Transaction, work: StepWork, query: string | null): Promise<Written> {
   const time = work.definition.model.kind.time_column
   if (time === undefined) throw new TypeError('a time-range model without a time column')
   const { interval } = work.step
@@ -22,7 +25,7 @@ export async function writeRange(tx: Transaction, work: StepWork, query: string)
   const type = await timeColumnType(tx, work)
   await assertFineEnough(tx, work, { time, type, interval })
   const filter = timeFilter(time, type, interval)
-  await tx.run(createStage(query))
+  if (query !== null) await tx.run(createStage(query))
   const [counted] = await tx.rows<{ inside: number; outside: number }>(
     `SELECT count(*) FILTER (WHERE ${filter})::DOUBLE AS inside, count(*) FILTER (WHERE (${filter}) IS NOT TRUE)::DOUBLE AS outside FROM ${STAGE}`,
   )

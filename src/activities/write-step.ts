@@ -4,7 +4,15 @@ import { classifySqlError } from '../connections/sql-errors.ts'
 import type { Transaction } from '../connections/transaction.ts'
 import { unitsOf, type Interval } from '../graph/intervals.ts'
 import { renderQuery, renderStatement } from '../project/render-model.ts'
-import { createEmptyTable, createTable, createTypedTable, createView, typedQuery } from '../sql/materialize.ts'
+import {
+  createEmptyTable,
+  createStage,
+  createTable,
+  createTypedTable,
+  createView,
+  STAGE,
+  typedQuery,
+} from '../sql/materialize.ts'
 import { fenceUpdate, readStep, stepRecord, unitRecords, wholeRecord, type StepResult } from '../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { seedSelect } from './seed-select.ts'
@@ -18,19 +26,29 @@ import { writeRange, type Written } from './write-range.ts'
  */
 export async function writeStep(work: StepWork): Promise<StepResult> {
   const startedMs = Date.now()
-  const query = await stepQuery(work)
+  const { uniqueKeys, writers } = work.lease.database.capabilities
+  const rendered = await stepQuery(work)
   const timeRange = work.definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE'
-  if (timeRange || work.definition.model.self_referencing) await ensureTable(work, query)
-  work.say('waiting for a checkpoint')
+  if (timeRange || work.definition.model.self_referencing) await ensureTable(work, rendered)
+  const staged = writers === 'one' && canStage(work)
+  if (staged) {
+    // Others write while the query runs.
+    work.say('reading')
+    await work.lease.stage(createStage(rendered))
+  }
+  work.say('waiting to write')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
-    if (!timeRange) await fence(tx, work.step.version)
+    // Where one transaction writes at a time, nothing else is needed to make steps serial.
+    if (!timeRange && writers === 'many') await fence(tx, work.step.version)
     // A first attempt finds at its end, by the ledger's keys, what a later one looks up.
-    const recorded = work.first ? null : await readStep(tx, work.id)
+    const recorded = work.first && uniqueKeys ? null : await readStep(tx, work.id)
     if (recorded !== null) return recorded
 
     await runStatements(tx, work, work.definition.model.pre)
-    const written = timeRange ? await writeRange(tx, work, query) : await writeWhole(tx, work, query)
+    const written = timeRange
+      ? await writeRange(tx, work, staged ? null : rendered)
+      : await writeWhole(tx, work, staged ? `FROM ${STAGE}` : rendered)
     await runStatements(tx, work, work.definition.model.post)
     work.say('auditing')
     const audits = await runBlockingAudits(tx, work)
@@ -51,6 +69,11 @@ async function stepQuery(work: StepWork): Promise<string> {
   const { definition } = work
   if (definition.model.kind.name === 'SEED') return seedSelect(work.lease, work)
   return typedQuery(await renderQuery(definition, renderOptions(work, 'evaluating')), definition.model.columns)
+}
+
+/** What a query returns does not depend on what the step's own transaction does before it. */
+function canStage({ definition: { model } }: StepWork): boolean {
+  return model.kind.name !== 'VIEW' && model.pre.length === 0 && !model.self_referencing
 }
 
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */
@@ -101,8 +124,8 @@ async function runStatements(
 
 /** Records the result, and commits. */
 async function commit(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
-  const { id, step, definition } = work
-  const replace = step.fresh !== true || !work.first
+  const { id, step, definition, lease } = work
+  const replace = step.fresh !== true || !work.first || !lease.database.capabilities.uniqueKeys
   const units = { version: step.version, step: id, inputs: step.inputs, replace }
   const interval = toInterval(step.interval)
   const ledger =

@@ -11,19 +11,23 @@ export interface BulkStatement {
 /**
  * `INSERT INTO table (columns)` for all `rows` at once; the rows travel as one JSON parameter.
  * @param columns column → DuckDB type, in insertion order; fixed text of the program, never user input.
- * @param conflict e.g. `ON CONFLICT DO NOTHING`.
+ * @param options `key`: a column; rows whose key the table has, or an earlier row, are left out. By hand, since not every database has keys.
  */
 export function bulkInsert(
   table: string,
   columns: Record<string, string>,
   rows: readonly BulkRow[],
-  conflict = '',
+  { key }: { key?: string } = {},
 ): BulkStatement {
   const names = Object.keys(columns)
   const structure = JSON.stringify([columns])
+  const fresh =
+    key === undefined
+      ? ''
+      : `WHERE NOT EXISTS (SELECT 1 FROM ${table} AS present WHERE present.${key} = row.${key}) QUALIFY row_number() OVER (PARTITION BY row.${key}) = 1`
   return {
     sql: `INSERT INTO ${table} (${names.join(', ')})
-      SELECT ${names.map((name) => `row.${name}`).join(', ')} FROM (SELECT unnest(from_json($1, '${structure}')) AS row) ${conflict}`,
+      SELECT ${names.map((name) => `row.${name}`).join(', ')} FROM (SELECT unnest(from_json($1, '${structure}')) AS row) ${fresh}`,
     values: [JSON.stringify(rows)],
   }
 }

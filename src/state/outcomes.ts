@@ -1,6 +1,7 @@
 /** What a report needs of steps beyond the ledger: why one failed, what its audits warned of. */
 import type { Lease } from '../connections/lease.ts'
 import type { AuditResult, BuildId } from '../payloads.ts'
+import { quoteString } from '../sql/identifiers.ts'
 import type { StepResult } from './ledger.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
@@ -20,21 +21,26 @@ export interface StepFailure {
 }
 
 export async function recordFailure(
-  session: Session,
+  session: Pick<Lease, 'script'>,
   step: string,
   build: BuildId,
   failure: StepFailure,
 ): Promise<void> {
-  await session.run('INSERT OR REPLACE INTO millrace.failures VALUES ($1, $2, $3, $4)', [
-    step,
-    build.workflowId,
-    build.runId,
-    JSON.stringify(failure),
-  ])
+  const texts = [step, build.workflowId, build.runId, JSON.stringify(failure)].map(quoteString)
+  await session.script(replaceStep('millrace.failures', texts))
 }
 
-export async function recordWarnings(session: Session, step: string, audits: readonly AuditResult[]): Promise<void> {
-  await session.run('INSERT OR REPLACE INTO millrace.audit_warnings VALUES ($1, $2)', [step, JSON.stringify(audits)])
+export async function recordWarnings(
+  session: Pick<Lease, 'script'>,
+  step: string,
+  audits: readonly AuditResult[],
+): Promise<void> {
+  await session.script(replaceStep('millrace.audit_warnings', [step, JSON.stringify(audits)].map(quoteString)))
+}
+
+/** Not every database has keys that could say that a row replaces another. @param texts quoted; the first is the step. */
+function replaceStep(table: string, texts: readonly string[]): string {
+  return `DELETE FROM ${table} WHERE step = ${texts[0] ?? ''}; INSERT INTO ${table} VALUES (${texts.join(', ')})`
 }
 
 /** All that is recorded of a build's steps, by index. */

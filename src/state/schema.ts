@@ -89,6 +89,14 @@ export async function ensureState(lease: Lease): Promise<void> {
   const version = await readStateVersion(lease)
   assertStateReadable(version)
   if (version === STATE_VERSION) return
-  const migrations = MIGRATIONS.slice(version).join('\n')
+  const { uniqueKeys } = lease.database.capabilities
+  const migrations = MIGRATIONS.slice(version)
+    .map((sql) => (uniqueKeys ? sql : withoutKeys(sql)))
+    .join('\n')
   await lease.script(`${migrations} UPDATE millrace.schema_version SET version = ${STATE_VERSION}`)
+}
+
+/** For databases that have no keys: there one transaction writes at a time, and what a key would refuse is looked up in it. */
+function withoutKeys(sql: string): string {
+  return sql.replaceAll(/, PRIMARY KEY \([^)]*\)| PRIMARY KEY/g, '')
 }

@@ -175,13 +175,13 @@ async function insertRows(tx: Transaction, { table, columns, rows }: TableRows):
     throw wrongRows(`table ${table}: expected the columns ${names.join(', ')}; got ${Object.keys(odd).join(', ')}`)
   }
   // Two projects of one definition share it.
-  const conflict = table === 'definitions' ? 'ON CONFLICT DO NOTHING' : ''
+  const shared = table === 'definitions' ? { key: 'definition' } : {}
   for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
     const insert = bulkInsert(
       `millrace.${quoteIdentifier(table)}`,
       columns,
       rows.slice(from, from + CHUNK_ROWS),
-      conflict,
+      shared,
     )
     try {
       await tx.run(insert.sql, insert.values)

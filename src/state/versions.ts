@@ -53,10 +53,10 @@ export async function insertVersions(session: Session, versions: readonly NewVer
     physical_name: 'VARCHAR',
     created_at: 'TIMESTAMP',
   }
-  const insert = bulkInsert('millrace.versions', columns, rows, 'ON CONFLICT DO NOTHING')
+  const insert = bulkInsert('millrace.versions', columns, rows, { key: 'version' })
   await session.run(insert.sql, insert.values)
   const fences = versions.map(({ version }) => ({ version, steps: 0 }))
-  const fence = bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, 'ON CONFLICT DO NOTHING')
+  const fence = bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, { key: 'version' })
   await session.run(fence.sql, fence.values)
 }
 
@@ -81,7 +81,7 @@ export async function insertDefinitions(session: Session, definitions: readonly 
     }))
   if (rows.length === 0) return
   const columns = { definition: 'VARCHAR', project: 'VARCHAR', model: 'VARCHAR', body: 'VARCHAR' }
-  const insert = bulkInsert('millrace.definitions', columns, rows, 'ON CONFLICT DO NOTHING')
+  const insert = bulkInsert('millrace.definitions', columns, rows, { key: 'definition' })
   await session.run(insert.sql, insert.values)
 }
 
