@@ -2,7 +2,7 @@
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildCounts, FinishInput, ModelProblem } from '../payloads.ts'
-import { endBuild, readBuild, releaseEnvironment, type PlannedBuild } from '../state/builds.ts'
+import { dropOldBuilds, endBuild, readBuild, releaseEnvironment, type PlannedBuild } from '../state/builds.ts'
 import { promotionScript, PROMOTION_RACE, readPromoter, type Promotion } from '../state/environments.ts'
 import { readOutcomes } from '../state/outcomes.ts'
 import { readStateVersion } from '../state/schema.ts'
@@ -32,7 +32,7 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     if ((await readStateVersion(lease)) === 0) return null
     const build = await readBuild(lease, input.build.runId)
     if (build === null) {
-      await releaseEnvironment(lease, input.build)
+      await lease.run(releaseEnvironment(input.build))
       return null
     }
     heartbeat.say('promoting')
@@ -69,7 +69,8 @@ async function record(
 ): Promise<FinishedBuild> {
   const reports = toModelReports(build.models, await readOutcomes(lease, build), input.ending)
   const ended = { ...build, status: input.status, promoted, startedMs: input.startedMs, endedMs: Date.now() }
-  await lease.transaction((tx) => endBuild(tx, ended, reports))
+  const old = await dropOldBuilds(lease, ended)
+  await lease.script([...endBuild(ended, reports), ...old].join(';\n'))
   return { promoted, counts: countStatuses(reports), problems: toProblems(reports) }
 }
 

@@ -15,7 +15,13 @@ import { quoteIdentifier } from '../sql/identifiers.ts'
 import { physicalRelation } from '../sql/physical.ts'
 import { insertBuild, readRunningBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
 import { ensureState, readStateVersion } from '../state/schema.ts'
-import { insertDefinitions, insertVersions, type NewDefinition, type NewVersion } from '../state/versions.ts'
+import {
+  insertDefinitions,
+  insertVersions,
+  newDefinitions,
+  type NewDefinition,
+  type NewVersion,
+} from '../state/versions.ts'
 import { toFailure } from './failures.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { makePlan, type MadePlan } from './planner.ts'
@@ -92,12 +98,14 @@ async function planInto({ project, worker, lease, request, made }: Planning): Pr
     models: toBuildModels(made),
     promotion,
   }
-  await lease.transaction(async (tx) => {
-    await takeEnvironment(tx, build)
-    await insertVersions(tx, newVersions(project.name, made))
-    await insertDefinitions(tx, definitionsOfSteps(project.name, made))
-    await insertBuild(tx, build)
-  })
+  const definitions = await newDefinitions(lease, definitionsOfSteps(project.name, made))
+  const statements = [
+    ...takeEnvironment(build),
+    ...insertVersions(newVersions(project.name, made)),
+    ...insertDefinitions(definitions),
+    ...insertBuild(build),
+  ]
+  await lease.script(statements.join(';\n'))
   for (const { hash, definition } of made.definitions.values()) worker.keepDefinition(hash, definition)
   return {
     project: project.name,

@@ -1,6 +1,7 @@
 /** Builds: who builds an environment now, what was planned, how each model ended. The last 200 of an environment are kept. */
 import type { Lease } from '../connections/lease.ts'
 import type { BuildId, BuildStatus, ModelReport } from '../payloads.ts'
+import { quoteString } from '../sql/identifiers.ts'
 import { bulkInsert } from './bulk.ts'
 import type { Promotion } from './environments.ts'
 import { toTimestamp } from './timestamps.ts'
@@ -50,40 +51,29 @@ export async function readRunningBuild(
   return row === undefined ? null : { workflowId: row.workflow_id, runId: row.run_id }
 }
 
-/** Takes the environment for a build, from whoever held it: the caller has made sure that the holder is gone. */
-export async function takeEnvironment(session: Session, build: BuildRecord): Promise<void> {
-  const { project, environment, workflowId, runId, startedMs } = build
-  await session.run('DELETE FROM millrace.running_builds WHERE project = $1 AND environment = $2', [
-    project,
-    environment,
-  ])
-  await session.run('INSERT INTO millrace.running_builds VALUES ($1, $2, $3, $4, $5::TIMESTAMP)', [
-    project,
-    environment,
-    workflowId,
-    runId,
-    toTimestamp(startedMs),
-  ])
+/** SQL that takes the environment for a build, from whoever held it: the caller has made sure that the holder is gone. */
+export function takeEnvironment({ project, environment, workflowId, runId, startedMs }: BuildRecord): string[] {
+  const taken = [project, environment, workflowId, runId].map(quoteString).join(', ')
+  return [
+    `DELETE FROM millrace.running_builds WHERE project = ${quoteString(project)} AND environment = ${quoteString(environment)}`,
+    `INSERT INTO millrace.running_builds VALUES (${taken}, ${timestamp(startedMs)})`,
+  ]
 }
 
-export async function releaseEnvironment(session: Session, { runId }: BuildId): Promise<void> {
-  await session.run('DELETE FROM millrace.running_builds WHERE run_id = $1', [runId])
+/** SQL that gives the environment back. */
+export function releaseEnvironment({ runId }: BuildId): string {
+  return `DELETE FROM millrace.running_builds WHERE run_id = ${quoteString(runId)}`
 }
 
-/** Records a plan; planning the same run again replaces it. */
-export async function insertBuild(session: Session, build: PlannedBuild): Promise<void> {
-  await session.run('DELETE FROM millrace.builds WHERE run_id = $1', [build.runId])
-  await session.run('INSERT INTO millrace.builds VALUES ($1, $2, $3, $4, $5, $6, $7::TIMESTAMP, NULL, $8, $9)', [
-    build.runId,
-    build.workflowId,
-    build.project,
-    build.environment,
-    build.status,
-    build.promoted,
-    toTimestamp(build.startedMs),
-    JSON.stringify(build.models),
-    JSON.stringify(build.promotion),
-  ])
+/** SQL that records a plan; planning the same run again replaces it. */
+export function insertBuild(build: PlannedBuild): string[] {
+  const { runId, workflowId, project, environment, status, promoted, startedMs, models, promotion } = build
+  const texts = [runId, workflowId, project, environment, status].map(quoteString).join(', ')
+  const documents = [models, promotion].map((document) => quoteString(JSON.stringify(document))).join(', ')
+  return [
+    `DELETE FROM millrace.builds WHERE run_id = ${quoteString(runId)}`,
+    `INSERT INTO millrace.builds VALUES (${texts}, ${promoted}, ${timestamp(startedMs)}, NULL, ${documents})`,
+  ]
 }
 
 /** @returns null when the state knows no such build. */
@@ -123,24 +113,38 @@ export async function readBuildOf(session: Session, workflowId: string): Promise
   return row === undefined ? null : toRecord(row)
 }
 
-/** Ends a build's record, keeps its models' reports, and drops builds beyond the newest {@link KEPT_BUILDS} of the environment. */
-export async function endBuild(session: Session, build: BuildRecord, reports: readonly ModelReport[]): Promise<void> {
-  await session.run(
-    'UPDATE millrace.builds SET status = $2, promoted = $3, ended_at = $4::TIMESTAMP WHERE run_id = $1',
-    [build.runId, build.status, build.promoted, toTimestamp(build.endedMs ?? build.startedMs)],
-  )
-  await session.run('DELETE FROM millrace.build_models WHERE run_id = $1', [build.runId])
+/** SQL that ends a build's record, keeps its models' reports, and drops builds beyond the newest {@link KEPT_BUILDS} of the environment. */
+export function endBuild(build: BuildRecord, reports: readonly ModelReport[]): string[] {
+  const { runId, status, promoted, startedMs, endedMs } = build
   const rows = reports.map((report, position) => ({
-    run_id: build.runId,
+    run_id: runId,
     position,
     model: report.name,
     report: JSON.stringify(report),
   }))
   const columns = { run_id: 'VARCHAR', position: 'INTEGER', model: 'VARCHAR', report: 'VARCHAR' }
-  const insert = bulkInsert('millrace.build_models', columns, rows)
-  await session.run(insert.sql, insert.values)
-  await releaseEnvironment(session, build)
-  await dropOldBuilds(session, build)
+  return [
+    `UPDATE millrace.builds SET status = ${quoteString(status)}, promoted = ${promoted}, ended_at = ${timestamp(endedMs ?? startedMs)} WHERE run_id = ${quoteString(runId)}`,
+    `DELETE FROM millrace.build_models WHERE run_id = ${quoteString(runId)}`,
+    ...(rows.length === 0 ? [] : [bulkInsert('millrace.build_models', columns, rows)]),
+    releaseEnvironment(build),
+  ]
+}
+
+/** SQL that drops the builds of an environment beyond the newest {@link KEPT_BUILDS}; none when there are no others. */
+export async function dropOldBuilds(session: Session, { project, environment }: BuildRecord): Promise<string[]> {
+  const old = await session.rows<{ run_id: string }>(
+    `SELECT run_id FROM millrace.builds WHERE project = $1 AND environment = $2 ORDER BY started_at DESC OFFSET ${KEPT_BUILDS}`,
+    [project, environment],
+  )
+  if (old.length === 0) return []
+  const among = `run_id IN (${old.map(({ run_id }) => quoteString(run_id)).join(', ')})`
+  return [
+    `DELETE FROM millrace.audit_warnings WHERE step IN (SELECT step FROM millrace.steps WHERE ${among})`,
+    ...['builds', 'build_models', 'failures'].map((table) => `DELETE FROM millrace.${table} WHERE ${among}`),
+    // A step that the ledger still points at answers for a late attempt; the others are only history.
+    `DELETE FROM millrace.steps WHERE ${among} AND step NOT IN (SELECT step FROM millrace.ledger)`,
+  ]
 }
 
 /** Reports of an ended build's models, in the plan's order, from `offset`. */
@@ -184,23 +188,6 @@ function toRecord(row: BuildRow): BuildRecord {
   }
 }
 
-async function dropOldBuilds(session: Session, { project, environment }: BuildRecord): Promise<void> {
-  const old = await session.rows<{ run_id: string }>(
-    `SELECT run_id FROM millrace.builds WHERE project = $1 AND environment = $2 ORDER BY started_at DESC OFFSET ${KEPT_BUILDS}`,
-    [project, environment],
-  )
-  if (old.length === 0) return
-  const runs = JSON.stringify(old.map(({ run_id }) => run_id))
-  const among = `run_id IN (SELECT unnest(from_json($1, '["VARCHAR"]')))`
-  await session.run(
-    `DELETE FROM millrace.audit_warnings WHERE step IN (SELECT step FROM millrace.steps WHERE ${among})`,
-    [runs],
-  )
-  for (const table of ['builds', 'build_models', 'failures']) {
-    await session.run(`DELETE FROM millrace.${table} WHERE ${among}`, [runs])
-  }
-  // A step that the ledger still points at answers for a late attempt; the others are only history.
-  await session.run(`DELETE FROM millrace.steps WHERE ${among} AND step NOT IN (SELECT step FROM millrace.ledger)`, [
-    runs,
-  ])
+function timestamp(ms: number): string {
+  return `TIMESTAMP ${quoteString(toTimestamp(ms))}`
 }

@@ -184,7 +184,7 @@ async function insertRows(tx: Transaction, { table, columns, rows }: TableRows):
       shared,
     )
     try {
-      await tx.run(insert.sql, insert.values)
+      await tx.run(insert)
     } catch (error) {
       const { kind, message } = classifySqlError(error)
       throw UNFIT_KINDS.has(kind) ? wrongRows(`table ${table}: ${message}`, error) : error

@@ -28,9 +28,9 @@ export async function readVersions(session: Session, project: string): Promise<S
   )
 }
 
-/** Records versions and the fence row of each. */
-export async function insertVersions(session: Session, versions: readonly NewVersion[]): Promise<void> {
-  if (versions.length === 0) return
+/** SQL that records versions and the fence row of each. */
+export function insertVersions(versions: readonly NewVersion[]): string[] {
+  if (versions.length === 0) return []
   const rows = versions.map((version) => ({
     version: version.version,
     project: version.project,
@@ -53,11 +53,11 @@ export async function insertVersions(session: Session, versions: readonly NewVer
     physical_name: 'VARCHAR',
     created_at: 'TIMESTAMP',
   }
-  const insert = bulkInsert('millrace.versions', columns, rows, { key: 'version' })
-  await session.run(insert.sql, insert.values)
   const fences = versions.map(({ version }) => ({ version, steps: 0 }))
-  const fence = bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, { key: 'version' })
-  await session.run(fence.sql, fence.values)
+  return [
+    bulkInsert('millrace.versions', columns, rows, { key: 'version' }),
+    bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, { key: 'version' }),
+  ]
 }
 
 export interface NewDefinition {
@@ -66,23 +66,27 @@ export interface NewDefinition {
   definition: ModelDefinition
 }
 
-/** Stores definitions that are not there yet. */
-export async function insertDefinitions(session: Session, definitions: readonly NewDefinition[]): Promise<void> {
-  if (definitions.length === 0) return
+/** Those that the state does not hold. */
+export async function newDefinitions(
+  session: Session,
+  definitions: readonly NewDefinition[],
+): Promise<NewDefinition[]> {
   const known = await session.rows<{ definition: string }>('SELECT definition FROM millrace.definitions')
   const stored = new Set(known.map(({ definition }) => definition))
-  const rows = definitions
-    .filter(({ hash }) => !stored.has(hash))
-    .map(({ hash, project, definition }) => ({
-      definition: hash,
-      project,
-      model: definition.model.name,
-      body: JSON.stringify(definition),
-    }))
-  if (rows.length === 0) return
+  return definitions.filter(({ hash }) => !stored.has(hash))
+}
+
+/** SQL that stores definitions; those that are there meanwhile stay. */
+export function insertDefinitions(definitions: readonly NewDefinition[]): string[] {
+  if (definitions.length === 0) return []
+  const rows = definitions.map(({ hash, project, definition }) => ({
+    definition: hash,
+    project,
+    model: definition.model.name,
+    body: JSON.stringify(definition),
+  }))
   const columns = { definition: 'VARCHAR', project: 'VARCHAR', model: 'VARCHAR', body: 'VARCHAR' }
-  const insert = bulkInsert('millrace.definitions', columns, rows, { key: 'definition' })
-  await session.run(insert.sql, insert.values)
+  return [bulkInsert('millrace.definitions', columns, rows, { key: 'definition' })]
 }
 
 /** @throws MillraceError INTERNAL when the state does not hold it. */

@@ -7,6 +7,7 @@ import type { Lease } from '../../src/connections/lease.ts'
 import { createConnectionRegistry } from '../../src/connections/registry.ts'
 import type { ModelReport } from '../../src/payloads.ts'
 import {
+  dropOldBuilds,
   endBuild,
   insertBuild,
   KEPT_BUILDS,
@@ -52,7 +53,7 @@ test('the last 200 builds of an environment stay, with their reports; of older o
 
 /** Builds that ended, the first and the fourth with steps, failures and warnings; and one of another project. */
 async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
-  await insertBuild(lease, { ...buildOf(0), project: 'other', runId: 'other' })
+  await lease.script(insertBuild({ ...buildOf(0), project: 'other', runId: 'other' }).join('; '))
   for (const nth of [0, 3]) {
     const { workflowId, runId } = buildOf(nth)
     const version = `version-${nth}`
@@ -66,25 +67,19 @@ async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
     const failure = { code: 'SQL', message: 'no luck', audits: [], attempts: 1, startedMs: 1, endedMs: 2 }
     await recordFailure(lease, `${runId}/2`, { workflowId, runId }, failure)
   }
-  await lease.run('BEGIN')
-  for (let nth = 0; nth < count; nth++) await insertBuild(lease, buildOf(nth))
-  await lease.run(
-    `INSERT INTO millrace.build_models SELECT run_id, 0, 'a.m', '{"name":"a.m","reason":"build ' || substr(run_id, 5) || '"}' FROM millrace.builds WHERE project = 'p'`,
-  )
-  await lease.run('COMMIT')
+  const builds = Array.from({ length: count }, (_, nth) => insertBuild(buildOf(nth))).flat()
+  const reports = `INSERT INTO millrace.build_models SELECT run_id, 0, 'a.m', '{"name":"a.m","reason":"build ' || substr(run_id, 5) || '"}' FROM millrace.builds WHERE project = 'p'`
+  await lease.script([...builds, reports].join('; '))
 }
 
 async function runBuild(lease: Lease, nth: number): Promise<void> {
   const build = buildOf(nth)
   const report = { name: 'a.m', reason: `build ${nth}` } as ModelReport
-  await lease.transaction(async (tx) => {
-    await takeEnvironment(tx, build)
-    await insertBuild(tx, build)
-  })
+  await lease.script([...takeEnvironment(build), ...insertBuild(build)].join('; '))
   expect(await readRunningBuild(lease, 'p', 'prod')).toEqual({ workflowId: build.workflowId, runId: build.runId })
-  await lease.transaction((tx) =>
-    endBuild(tx, { ...build, status: 'succeeded', endedMs: build.startedMs + 1 }, [report]),
-  )
+  const ended: PlannedBuild = { ...build, status: 'succeeded', endedMs: build.startedMs + 1 }
+  const old = await dropOldBuilds(lease, ended)
+  await lease.script([...endBuild(ended, [report]), ...old].join('; '))
 }
 
 function buildOf(nth: number): PlannedBuild {
