@@ -6,7 +6,7 @@ import type { AuditResult } from '../payloads.ts'
 import type { AuditCall, AuditDefinition } from '../project/model.ts'
 import { macroEnvironment } from '../project/render-model.ts'
 import { auditIsBlocking, auditQuery, countQuery } from '../sql/audits.ts'
-import { quoteRelation } from '../sql/identifiers.ts'
+import { quoteRelation, quoteString } from '../sql/identifiers.ts'
 import { timeFilter } from '../sql/materialize.ts'
 import { AuditFailed } from './audit-failed.ts'
 import { renderOptions, timeColumnType, type StepWork } from './step-work.ts'
@@ -30,6 +30,40 @@ export async function runBlockingAudits(session: Session, work: StepWork): Promi
     if (failures > 0) throw failed(work, audit.call, results)
   }
   return results
+}
+
+/** What a guard's error begins with: the audit's place among those that block, and its bad rows. */
+const GUARD = 'millrace audit'
+
+/** SQL of each audit that blocks: a statement that fails, and its transaction with it, when the audit returns rows. */
+export async function auditGuards(session: Session, work: StepWork): Promise<string[]> {
+  const guards: string[] = []
+  for (const [nth, audit] of auditsOf(work, true).entries()) {
+    const raised = `error(${quoteString(`${GUARD} ${nth}: `)} || failures)`
+    const counted = await failuresQuery(session, work, audit)
+    guards.push(`SELECT CASE WHEN failures > 0 THEN ${raised} END FROM (${counted}) AS counted(failures)`)
+  }
+  return guards
+}
+
+/** Null when the error is not a guard's. */
+export function guardFailure(work: StepWork, error: unknown): AuditFailed | null {
+  const [, nth, rows] = new RegExp(`${GUARD} (\\d+): (\\d+)`).exec(classifySqlError(error).message) ?? []
+  const audits = auditsOf(work, true)
+  const broken = audits[Number(nth ?? -1)]
+  if (broken === undefined) return null
+  const before = audits.slice(0, Number(nth)).map(toPassed)
+  const results: AuditResult[] = [...before, { name: broken.call.name, status: 'fail', failures: Number(rows) }]
+  return failed(work, broken.call, results)
+}
+
+/** The results of the audits that block, where none of them failed. */
+export function passedAudits(work: StepWork): AuditResult[] {
+  return auditsOf(work, true).map(toPassed)
+}
+
+function toPassed({ call }: CheckedAudit): AuditResult {
+  return { name: call.name, status: 'pass', failures: 0 }
 }
 
 /** Runs the audits that only warn; one whose SQL fails is a warning that says why. */
@@ -56,14 +90,18 @@ function auditsOf({ definition }: StepWork, blocking: boolean): CheckedAudit[] {
     .filter((audit) => audit.definition?.skip !== true && auditIsBlocking(audit.call, audit.definition) === blocking)
 }
 
-async function countFailures(session: Session, work: StepWork, { call, definition }: CheckedAudit): Promise<number> {
-  const thisModel = await auditedRelation(session, work)
-  const environment = macroEnvironment(work.definition, { ...renderOptions(work, 'auditing'), thisModel })
-  const query = countQuery(auditQuery(call, definition, environment))
+async function countFailures(session: Session, work: StepWork, audit: CheckedAudit): Promise<number> {
+  const query = await failuresQuery(session, work, audit)
   const [row] = await session.rows<{ failures: number }>(
     `SELECT failures::DOUBLE AS failures FROM (${query}) AS counted(failures)`,
   )
   return row?.failures ?? 0
+}
+
+async function failuresQuery(session: Session, work: StepWork, { call, definition }: CheckedAudit): Promise<string> {
+  const thisModel = await auditedRelation(session, work)
+  const environment = macroEnvironment(work.definition, { ...renderOptions(work, 'auditing'), thisModel })
+  return countQuery(auditQuery(call, definition, environment))
 }
 
 /** What an audit looks at: the rows of the step's interval, or the whole table. */

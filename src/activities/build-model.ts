@@ -21,7 +21,8 @@ import { locateError } from './locate-error.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 import { createStepWork, type StepWork } from './step-work.ts'
 import { StepBusy } from './step-busy.ts'
-import { resultRecord, writeStep } from './write-step.ts'
+import { resultRecord } from './step-statements.ts'
+import { writeStep } from './write-step.ts'
 
 /** How often a step is tried when conflicts or IO stop it. */
 const DEFAULT_ATTEMPTS = 5

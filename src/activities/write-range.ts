@@ -35,7 +35,7 @@ export async function writeRange(tx: Transaction, work: StepWork, query: string 
   return { rows: counted?.inside ?? 0, rowsFiltered: counted?.outside ?? 0 }
 }
 
-interface TimedRange {
+export interface TimedRange {
   time: NonNullable<ModelKind['time_column']>
   type: string
   interval: readonly [number, number]
@@ -45,10 +45,16 @@ interface TimedRange {
  * A column of days cannot hold hours: deleting an hour would delete its day.
  * @throws MillraceError MODEL when the last value before the interval is the first one in it.
  */
-async function assertFineEnough(tx: Transaction, work: StepWork, { time, type, interval }: TimedRange): Promise<void> {
+export async function assertFineEnough(
+  session: Pick<Transaction, 'rows'>,
+  work: StepWork,
+  { time, type, interval }: TimedRange,
+): Promise<void> {
   const { model } = work.definition
   if (['day', 'month', 'year'].includes(model.interval_unit)) return
-  const [edge] = await tx.rows<{ coarse: boolean }>(`SELECT ${timeEdgeIsBlurred(time, type, interval[0])} AS coarse`)
+  const [edge] = await session.rows<{ coarse: boolean }>(
+    `SELECT ${timeEdgeIsBlurred(time, type, interval[0])} AS coarse`,
+  )
   if (edge?.coarse !== true) return
   throw new MillraceError(
     'MODEL',

@@ -95,11 +95,19 @@ export interface StepRecord {
   result: StepResult
 }
 
-/** SQL that records a step's result; it belongs into the step's transaction. */
-export function stepRecord({ step, workflowId, runId, index, model, version, result }: StepRecord): string {
+/**
+ * SQL that records a step's result; it belongs into the step's transaction.
+ * @param measured SQL of a JSON object with what only the transaction knows of the result.
+ */
+export function stepRecord(
+  { step, workflowId, runId, index, model, version, result }: StepRecord,
+  measured: string | null = null,
+): string {
   const texts = [step, workflowId, runId].map(quoteString).join(', ')
-  const rest = [model, version, JSON.stringify(result)].map(quoteString).join(', ')
-  return `INSERT INTO millrace.steps VALUES (${texts}, ${index}, ${rest}, now()::TIMESTAMP)`
+  const names = [model, version].map(quoteString).join(', ')
+  const known = quoteString(JSON.stringify(result))
+  const whole = measured === null ? known : `CAST(json_merge_patch(${known}, ${measured}) AS VARCHAR)`
+  return `INSERT INTO millrace.steps VALUES (${texts}, ${index}, ${names}, ${whole}, now()::TIMESTAMP)`
 }
 
 export interface UnitRecord {
