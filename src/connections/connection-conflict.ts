@@ -25,6 +25,26 @@ export function connectionConflict(database: string, inUse: ConnectionConfig, as
   )
 }
 
+/** A file that two databases of one process would open, as their own or attached. */
+export function fileConflict(file: string, inUse: string, asked: string): MillraceError {
+  const one = inUse === file ? `${file} is in use` : `${file} is in use, attached to ${inUse}`
+  const other = asked === file ? 'by itself' : `as a catalog of ${asked}`
+  return new MillraceError('CONNECTION_CONFLICT', `${one}; it was asked for ${other}, too`, {
+    hint: 'One process opens a file once: name all of them in one gateway, one as its database and the others under catalogs.',
+  })
+}
+
+/** A file whose credentials depend on who asks, in use for somebody else. */
+export function tenantConflict(file: string): MillraceError {
+  return new MillraceError(
+    'CONNECTION_CONFLICT',
+    `${file} is in use with credentials for other values of the deployment's headers`,
+    {
+      hint: 'One process opens a file once: let tenants use it one after another, or give each a worker and a file of its own.',
+    },
+  )
+}
+
 /** A catalog or a secret that only one of them has is one difference, not one for each of its keys. */
 function differences(before: Canonical, after: Canonical): string[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])].sort()

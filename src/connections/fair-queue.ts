@@ -1,5 +1,6 @@
 /** A limit that is waited for in order of arrival. */
 import { MillraceError } from '../errors.ts'
+import { LONGEST_TIMER_MS } from './longest-timer.ts'
 
 export interface SlotRequest {
   /** Shown to others who wait. */
@@ -32,6 +33,7 @@ export interface FairQueue {
 }
 
 const REPORT_EVERY_MS = 1000
+const MORE_SLOTS = 'Raise concurrent_tasks of the connection, or lower --max-parallel.'
 
 interface Waiter {
   holder: string
@@ -40,8 +42,8 @@ interface Waiter {
   reject(reason: unknown): void
 }
 
-/** @param limit slots. @param what they are slots of, for messages. */
-export function createFairQueue(limit: number, what: string): FairQueue {
+/** @param limit slots. @param what they are slots of, for messages. @param hint how there would be more. */
+export function createFairQueue(limit: number, what: string, hint = MORE_SLOTS): FairQueue {
   const held = new Map<Slot, { holder: string; sinceMs: number }>()
   const waiters: Waiter[] = []
 
@@ -80,7 +82,7 @@ export function createFairQueue(limit: number, what: string): FairQueue {
         },
       }
       const abort = (): void => waiter.reject(signal?.reason)
-      const timer = setTimeout(() => waiter.reject(timedOut(timeoutMs)), timeoutMs)
+      const timer = setTimeout(() => waiter.reject(timedOut(timeoutMs)), Math.min(timeoutMs, LONGEST_TIMER_MS))
       const report = setInterval(() => {
         try {
           onWaiting?.(`waiting for ${what}, in use by ${names(held.values())}`)
@@ -98,7 +100,7 @@ export function createFairQueue(limit: number, what: string): FairQueue {
     return new MillraceError(
       'LEASE_TIMEOUT',
       `no connection to ${what} was free within ${seconds(timeoutMs)}: ${held.size} of ${limit} are held by ${holders.join(', ')}`,
-      { hint: 'Raise concurrent_tasks of the connection, or lower --max-parallel.' },
+      { hint },
     )
   }
 

@@ -1,7 +1,7 @@
 /** Opens a database once, however many ask for it at a time, and waits for a file that another process holds. */
 import { setMaxListeners } from 'node:events'
 import { abortable } from './abortable.ts'
-import { databaseLocked, lockHolderOf } from './file-locks.ts'
+import { databaseLocked, lockHolderOf, type LockHolder } from './file-locks.ts'
 import { outsideContext } from './outside-context.ts'
 import { pause } from './pause.ts'
 
@@ -9,6 +9,8 @@ export interface LockWait {
   signal?: AbortSignal | undefined
   /** How long another process may go on holding the file. */
   lockTimeoutMs: number
+  /** Asked before each wait for a process that holds the file; false gives up at once. Default: waits for everybody. */
+  mayWaitFor?: ((holder: LockHolder) => Promise<boolean>) | undefined
   /** Called at most every second while it waits. */
   onWaiting?: ((message: string) => void) | undefined
 }
@@ -63,7 +65,7 @@ export function createOpening<T>(describe: string, open: () => Promise<T>): Open
     }
   }
 
-  async function attemptUntil({ signal, lockTimeoutMs, onWaiting }: LockWait): Promise<T> {
+  async function attemptUntil({ signal, lockTimeoutMs, mayWaitFor, onWaiting }: LockWait): Promise<T> {
     const startedMs = performance.now()
     let reportedMs = -Infinity
     for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
@@ -76,7 +78,7 @@ export function createOpening<T>(describe: string, open: () => Promise<T>): Open
         if (holder === null) throw error
         const nowMs = performance.now()
         const leftMs = startedMs + lockTimeoutMs - nowMs
-        if (leftMs <= 0) throw databaseLocked(describe, holder, error)
+        if (leftMs <= 0 || (await mayWaitFor?.(holder)) === false) throw databaseLocked(describe, holder, error)
         if (nowMs - reportedMs >= REPORT_EVERY_MS) {
           reportedMs = nowMs
           onWaiting?.(`${describe} is held by ${holder.description}; waiting up to ${Math.ceil(leftMs / 1000)} s more`)

@@ -2,28 +2,40 @@
 import { isMainThread } from 'node:worker_threads'
 import { MillraceError } from '../errors.ts'
 import { abortable } from './abortable.ts'
+import type { BreakerOptions } from './breaker.ts'
 import type { ConnectionConfig, ConnectionType } from './config.ts'
-import { connectionConflict } from './connection-conflict.ts'
+import { connectionConflict, fileConflict, tenantConflict } from './connection-conflict.ts'
+import { databaseFiles } from './config/database-identity.ts'
 import { haveSameLiterals } from './config/literal-secrets.ts'
-import { normalize, type NormalizedConnection } from './connection-key.ts'
 import type { AuthContext } from './credentials/auth-context.ts'
-import { createTokenSource, type TokenSource } from './credentials/token-source.ts'
+import type { TokenSource } from './credentials/token-source.ts'
+import type { DatabaseSnapshot } from './database-snapshot.ts'
 import type { Database } from './databases/database.ts'
+import { createKeyRecords, type KeyRecords, type KeySnapshot } from './key-records.ts'
 import { DATABASES } from './databases/index.ts'
+import { createKeptSources } from './databases/kept-sources.ts'
+import type { LockHolder } from './file-locks.ts'
+import type { Holder } from './fair-queue.ts'
 import type { Lease } from './lease.ts'
+import type { LeaseRequest } from './lease-request.ts'
 import { outsideContext } from './outside-context.ts'
 import { mayBeRefusal } from './sql-errors.ts'
-import { SharedDatabase, type DatabaseSnapshot, type LeaseRequest } from './shared-database.ts'
+import { SharedDatabase } from './shared-database.ts'
+import { normalizeFor, tenantOf, type TenantConnection } from './tenant.ts'
 
 export interface LeaseOptions {
   /** Shown to others who wait, e.g. `sales.orders`. */
   holder: string
+  /** The catalog that it writes to and that unqualified names mean. Default: the connection's own database, or its first catalog. */
+  catalog?: string
   /** Ends waiting, and later interrupts what runs on the lease; never a COMMIT. */
   signal?: AbortSignal
-  /** How long to wait for one of the connection's `concurrent_tasks`. Default 10 minutes. */
+  /** How long to wait for one of the connection's `concurrent_tasks`. Default: its pool's, or 10 minutes. */
   timeoutMs?: number
   /** How long to wait for a file that another process holds; 0 tries once. Default 60 s. */
   lockTimeoutMs?: number
+  /** Asked in the caller's context before each wait for a process that holds the file; false gives up at once: DATABASE_LOCKED. */
+  mayWaitFor?: (holder: LockHolder) => Promise<boolean>
   /** Called at most every second while it waits, in the caller's context. */
   onWaiting?: (message: string) => void
   /**
@@ -45,6 +57,10 @@ export interface Owner {
 export interface RegistrySnapshot {
   owners: string[]
   databases: DatabaseSnapshot[]
+  /** Replaced, broken or closing ones that somebody still holds; newcomers are sent to their successors. */
+  ending: DatabaseSnapshot[]
+  /** Every key that was ever asked for, also while nothing of it is open. */
+  keys: KeySnapshot[]
   /** Instances opened since the process started. */
   opens: number
 }
@@ -64,7 +80,8 @@ export interface ConnectionRegistry {
   attach(owner: string): Owner
   /**
    * A connection of one's own on the database's one instance.
-   * @throws MillraceError CONNECTION_CONFLICT, DATABASE_LOCKED, LEASE_TIMEOUT, DATABASE, NOT_YET; the signal's reason.
+   * @throws MillraceError CONNECTION_CONFLICT, DATABASE_LOCKED, LEASE_TIMEOUT, DATABASE; DatabaseUnavailable at once while it
+   * is known to be out of reach; the signal's reason.
    */
   lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease>
   snapshot(): RegistrySnapshot
@@ -79,6 +96,8 @@ export interface RegistryOptions {
   idleMs?: number
   /** What holders get to finish when the last owner leaves. Default 10 s. */
   graceMs?: number
+  /** When a database counts as out of reach. */
+  breaker?: BreakerOptions
 }
 
 const IDLE_MS = 10_000
@@ -94,14 +113,17 @@ const REGISTRY = Symbol.for('millrace.connection-registry')
  * @throws MillraceError DATABASE in a worker thread, whose globals are its own: it would open files a second time.
  */
 export function connectionRegistry(): ConnectionRegistry {
-  assertMainThread()
   const globals = globalThis as { [REGISTRY]?: ConnectionRegistry }
   globals[REGISTRY] ??= createConnectionRegistry()
   return globals[REGISTRY]
 }
 
-/** For tests: two registries in one process must not lease the same file. */
+/**
+ * For tests: two registries in one process must not lease the same file.
+ * @throws MillraceError DATABASE in a worker thread.
+ */
 export function createConnectionRegistry(options: RegistryOptions = {}): ConnectionRegistry {
+  assertMainThread()
   return outsideContext(() => new Registry(options))
 }
 
@@ -111,16 +133,21 @@ class Registry implements ConnectionRegistry {
   readonly #graceMs: number
   readonly #owners = new Set<{ name: string }>()
   readonly #databases = new Map<string, SharedDatabase>()
-  readonly #sources = new Map<string, { key: string; config: ConnectionConfig; source: TokenSource }>()
-  /** Those that were opened with a token and end: at their last lease when it has been replaced. */
-  readonly #drained = new Set<SharedDatabase>()
-  /** Ends of databases that may still be open. */
+  /** Kept while instances come and go: a token that is still good is not fetched again. */
+  readonly #sources = createKeptSources()
+  readonly #records: KeyRecords
+  /** Where a configuration led to, for as long as that is open: normalizing it asks the file system. */
+  readonly #known = new WeakMap<ConnectionConfig, SharedDatabase>()
+  /** Those that nobody enters any more and that may still be open. */
+  readonly #ending = new Set<SharedDatabase>()
+  /** Their ends, where a successor waits for them, by identity. */
   readonly #endings = new Map<string, Promise<void>>()
   readonly #observers = new Set<(event: ConnectionEvent) => void>()
   #shuttingDown: Promise<void> | null = null
   #opens = 0
 
-  constructor({ databases = {}, idleMs = IDLE_MS, graceMs = GRACE_MS }: RegistryOptions) {
+  constructor({ databases = {}, idleMs = IDLE_MS, graceMs = GRACE_MS, breaker = {} }: RegistryOptions) {
+    this.#records = createKeyRecords(breaker)
     this.#kinds = { ...DATABASES, ...databases }
     this.#idleMs = idleMs
     this.#graceMs = graceMs
@@ -138,18 +165,18 @@ class Registry implements ConnectionRegistry {
 
   async lease(config: ConnectionConfig, options: LeaseOptions): Promise<Lease> {
     assertMainThread()
-    const { holder, signal, timeoutMs = SLOT_TIMEOUT_MS, lockTimeoutMs = LOCK_TIMEOUT_MS, onWaiting } = options
+    const { holder, catalog, signal, lockTimeoutMs = LOCK_TIMEOUT_MS, mayWaitFor, onWaiting } = options
+    const timeoutMs = options.timeoutMs ?? config.pool?.leaseTimeoutMs ?? SLOT_TIMEOUT_MS
     const auth = { signal, heartbeat: onWaiting, ...options.auth }
-    const normalized = normalize(config)
     const startedMs = performance.now()
     const sinceMs = Date.now()
     signal?.throwIfAborted()
     for (;;) {
       // What opened now would be closed under its holder.
       while (this.#shuttingDown !== null) await abortable(this.#shuttingDown, signal)
-      const database = await this.#generation(this.#databaseFor(normalized, config), normalized, auth)
+      const database = await this.#generation(this.#databaseFor(config, auth.values), auth)
       if (database === null) continue
-      const request = { holder, signal, timeoutMs, lockTimeoutMs, onWaiting, auth }
+      const request = { holder, catalog, signal, timeoutMs, lockTimeoutMs, mayWaitFor, onWaiting, auth }
       const lease = await leaseOf(database, config, { request, sinceMs })
       if (lease === null) continue
       this.#tell('leased', database, performance.now() - startedMs)
@@ -161,6 +188,8 @@ class Registry implements ConnectionRegistry {
     return {
       owners: [...this.#owners].map(({ name }) => name),
       databases: [...this.#databases.values()].map((database) => database.snapshot()),
+      ending: [...this.#ending].map((database) => database.snapshot()),
+      keys: this.#records.all().map((record) => record.snapshot()),
       opens: this.#opens,
     }
   }
@@ -183,7 +212,7 @@ class Registry implements ConnectionRegistry {
 
   async #shutDown(): Promise<void> {
     try {
-      const open = [...this.#databases.values(), ...this.#drained]
+      const open = [...this.#databases.values(), ...this.#ending]
       const ends = open.map((database) => database.shutDown(this.#graceMs))
       await Promise.all([...ends, ...this.#endings.values()])
     } finally {
@@ -192,11 +221,7 @@ class Registry implements ConnectionRegistry {
   }
 
   /** The one with the token that is good now; null to ask again, when it ended meanwhile. Its source is asked in the caller's context. */
-  async #generation(
-    database: SharedDatabase,
-    { key, identity }: NormalizedConnection,
-    auth: AuthContext,
-  ): Promise<SharedDatabase | null> {
+  async #generation(database: SharedDatabase, auth: AuthContext): Promise<SharedDatabase | null> {
     if (database.source === null) return database
     const token = await database.source.get(auth)
     if (database.ended !== null || this.#shuttingDown !== null) return null
@@ -205,56 +230,74 @@ class Registry implements ConnectionRegistry {
       database.token = token
       return database
     }
-    if (this.#databases.get(identity) !== database) return null
+    if (this.#databases.get(database.identity) !== database) return null
     // The old one's holders finish.
     void database.drain()
-    const next = this.#add(identity, { key, config: database.config, source: database.source })
+    this.#leaveBehind(database)
+    const next = this.#add(database, { config: database.config, source: database.source })
     next.token = token
     return next
   }
 
-  #databaseFor(normalized: NormalizedConnection, config: ConnectionConfig): SharedDatabase {
-    const { key, identity } = normalized
-    const existing = this.#databases.get(identity)
-    if (existing?.ended === null) {
-      if (existing.config === config) return existing
-      if (existing.key === key && haveSameLiterals(existing.config, config)) return existing
-      if (!existing.isIdle) throw connectionConflict(existing.description, existing.config, config)
-      // Nobody uses it: the new configuration replaces the old one.
-      void existing.retire()
+  /** @throws DatabaseUnavailable, before anything is made or asked for that would be of no use. */
+  #databaseFor(config: ConnectionConfig, values: AuthContext['values']): SharedDatabase {
+    const known = this.#known.get(config)
+    if (known?.ended === null && !known.isAged && known.tenant === tenantOf(config, values)) {
+      known.checkReach()
+      return known
     }
-    if (existing !== undefined) this.#leaveBehind(identity, existing)
-    return this.#add(identity, { key, config, source: this.#sourceOf(normalized, config) })
+    const normalized = normalizeFor(config, values)
+    this.#records.find(normalized.key)?.breaker.check()
+    const database = this.#sharedBy(normalized, config) ?? this.#addAlone(normalized, config)
+    // Of two projects, the secrets that they share may come to differ.
+    if (database.config === config || database.config.root === config.root) this.#known.set(config, database)
+    return database
   }
 
-  /** Kept while instances come and go: a token that is still good is not fetched again. */
-  #sourceOf({ key, identity }: NormalizedConnection, config: ConnectionConfig): TokenSource | null {
-    const kept = this.#sources.get(identity)
-    if (kept?.key === key && haveSameLiterals(kept.config, config)) return kept.source
+  /** Null when there is none, or it makes way for another one. */
+  #sharedBy({ key, identity }: TenantConnection, config: ConnectionConfig): SharedDatabase | null {
+    const existing = this.#databases.get(identity)
+    if (existing === undefined) return null
+    if (existing.ended === null) {
+      const isSame = existing.config === config || (existing.key === key && haveSameLiterals(existing.config, config))
+      if (isSame && !existing.isAged) return existing
+      if (!isSame && !existing.isIdle) throw connectionConflict(existing.description, existing.config, config)
+      // Its holders finish with the old one; where nobody uses it, it is replaced at once.
+      void (isSame ? existing.drain() : existing.retire())
+    }
+    this.#leaveBehind(existing)
+    return null
+  }
+
+  #addAlone(normalized: TenantConnection, config: ConnectionConfig): SharedDatabase {
+    this.#makeWay(normalized, config)
     const credential = this.#kinds[config.type].credential(config)
-    if (credential === null) return null
-    const source = createTokenSource(credential, { env: config.environment.variables() })
-    this.#sources.set(identity, { key, config, source })
-    return source
+    const source = credential === null ? null : this.#sources.of(config, credential, normalized.tenant)
+    return this.#add(normalized, { config, source })
   }
 
   #add(
-    identity: string,
-    { key, config, source }: { key: string; config: ConnectionConfig; source: TokenSource | null },
+    { key, identity, tenant }: Pick<TenantConnection, 'key' | 'identity' | 'tenant'>,
+    { config, source }: { config: ConnectionConfig; source: TokenSource | null },
   ): SharedDatabase {
+    const kind = this.#kinds[config.type]
+    const before = this.#endings.get(identity)
     const database: SharedDatabase = new SharedDatabase({
       key,
+      identity,
+      tenant,
       config,
-      kind: this.#kinds[config.type],
+      kind,
       source,
+      records: this.#records,
       idleMs: this.#idleMs,
-      predecessor: this.#endings.get(identity) ?? Promise.resolve(),
+      predecessor: before === undefined ? null : { ended: before, holders: () => this.#holdersOf(identity) },
       onOpened: (tookMs) => {
         this.#opens += 1
         this.#tell('opened', database, tookMs)
       },
       onEnding: () => {
-        this.#leaveBehind(identity, database)
+        this.#leaveBehind(database)
         if (this.#databases.get(identity) === database) this.#databases.delete(identity)
       },
     })
@@ -262,17 +305,41 @@ class Registry implements ConnectionRegistry {
     return database
   }
 
-  /** A file opens again when its last instance is closed; what is opened with a token may be open twice. */
-  #leaveBehind(identity: string, database: SharedDatabase): void {
-    if (database.ended === null) return
-    if (database.source === null) return this.#remember(identity, database.ended)
-    this.#drained.add(database)
-    void database.ended.finally(() => this.#drained.delete(database))
+  /** Of the instances that end. */
+  #holdersOf(identity: string): Holder[] {
+    return [...this.#ending].filter((one) => one.identity === identity).flatMap((one) => one.holders())
+  }
+
+  /**
+   * A file is open once in a process: whoever else has one of these files is closed before.
+   * @throws MillraceError CONNECTION_CONFLICT while that one is in use.
+   */
+  #makeWay({ key, identity, files }: TenantConnection, config: ConnectionConfig): void {
+    if (files.length === 0) return
+    for (const other of [...this.#databases.values(), ...this.#ending]) {
+      if (other.identity === identity) continue
+      const theirs = databaseFiles(other.config)
+      const shared = files.find((file) => theirs.includes(file))
+      if (shared === undefined) continue
+      if (other.ended === null && !other.isIdle) {
+        if (other.key === key) throw tenantConflict(shared)
+        throw fileConflict(shared, other.description, this.#kinds[config.type].describe(config))
+      }
+      this.#remember(identity, other.ended ?? other.retire())
+    }
+  }
+
+  /** A file opens again when its last instance is closed; what is opened with a token alone may be open twice. */
+  #leaveBehind(database: SharedDatabase): void {
+    const { ended, identity } = database
+    if (ended === null || this.#ending.has(database)) return
+    this.#ending.add(database)
+    void ended.finally(() => this.#ending.delete(database))
+    if (database.source === null || databaseFiles(database.config).length > 0) this.#remember(identity, ended)
   }
 
   #remember(identity: string, ending: Promise<void>): void {
     const before = this.#endings.get(identity)
-    if (before === ending) return
     const all = outsideContext(async () => {
       await Promise.all([before, ending])
       if (this.#endings.get(identity) === all) this.#endings.delete(identity)

@@ -1,8 +1,10 @@
 /** One connection and what runs on it: one statement at a time, interrupted when its holder gives up. */
 import type { DuckDBResultReader } from '@duckdb/node-api'
+import { MillraceError } from '../errors.ts'
 import type { Channel, SqlValues } from './channel.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { CredentialRefused } from './credential-refused.ts'
+import { LONGEST_TIMER_MS } from './longest-timer.ts'
 import { classifySqlError, mayBeRefusal } from './sql-errors.ts'
 
 export interface Statement {
@@ -10,6 +12,8 @@ export interface Statement {
   values?: SqlValues | undefined
   /** `hold`: runs although the holder gave up, and to its end: COMMIT, ROLLBACK. */
   onAbort: 'interrupt' | 'hold'
+  /** Set: runs on this machine; its rows are returned, or go into a new table of the database. */
+  local?: { into: string | null }
 }
 
 export interface Session {
@@ -17,7 +21,7 @@ export interface Session {
   readonly signal: AbortSignal
   /**
    * Statements run in the order in which they are asked for.
-   * @throws the database's error as it is; the signal's reason when it is aborted.
+   * @throws the database's error as it is; the signal's reason when it is aborted; MillraceError SQL for one that ran too long.
    */
   execute(statement: Statement): Promise<DuckDBResultReader>
   /** When all statements asked for so far have ended. */
@@ -31,6 +35,11 @@ export interface SessionOptions {
   channel: Channel
   /** The holder's. */
   signal?: AbortSignal | undefined
+  /**
+   * A statement that runs longer is ended and fails; null: never. One that nothing can end fails when it has ended. What is to
+   * `hold` has no limit.
+   */
+  statementTimeoutMs?: number | null
   /** The database is invalidated: no statement on it works any more. */
   onBroken: (cause: unknown) => void
   /** A server refused a credential. @returns whether another attempt will have another one. */
@@ -40,35 +49,55 @@ export interface SessionOptions {
 /** An interrupt that arrives before its statement has started is lost: it is repeated until the statement ends. */
 const INTERRUPT_EVERY_MS = 10
 
-export function createSession({ channel, signal, onBroken, onRefused }: SessionOptions): Session {
-  const controller = new AbortController()
-  const abortWithHolder = (): void => controller.abort(signal?.reason)
-  if (signal?.aborted === true) abortWithHolder()
-  else signal?.addEventListener('abort', abortWithHolder, { once: true })
+export function createSession(options: SessionOptions): Session {
+  const { channel, signal, statementTimeoutMs = null, onBroken, onRefused } = options
+  /** Made when somebody wants to hear of it: most sessions run a few statements and are closed. */
+  let controller: AbortController | null = null
+  let aborted: { reason: unknown } | null = null
+  /** Statements that were asked for and have not ended. */
+  let pending = 0
+  const abortWithHolder = (): void => abort(signal?.reason)
   let tail: Promise<unknown> = Promise.resolve()
   let closing: Promise<void> | null = null
+  /** Ends the statement that runs; null when none does, or it is to hold. */
+  let endRunning: (() => void) | null = null
+  if (signal?.aborted === true) abortWithHolder()
+  else signal?.addEventListener('abort', abortWithHolder, { once: true })
 
-  async function perform({ sql, values, onAbort }: Statement): Promise<DuckDBResultReader> {
+  function abort(reason: unknown): void {
+    aborted ??= { reason }
+    controller?.abort(reason)
+    endRunning?.()
+  }
+
+  function assertWanted(): void {
+    if (aborted !== null) throw aborted.reason
+  }
+
+  async function perform(statement: Statement): Promise<DuckDBResultReader> {
     if (closing !== null) throw new ConnectionLost('the connection is closed')
-    if (onAbort === 'hold') return read(sql, values)
-    controller.signal.throwIfAborted()
-    const stop = interruptOnAbort()
+    if (statement.onAbort === 'hold') return read(statement)
+    assertWanted()
+    const running = start()
     try {
-      const reader = await read(sql, values)
+      const reader = await read(statement)
       // An interrupted read may end early without an error.
-      controller.signal.throwIfAborted()
+      assertWanted()
+      running.assertInTime()
       return reader
     } catch (error) {
-      controller.signal.throwIfAborted()
+      assertWanted()
+      running.assertInTime()
       throw error
     } finally {
-      stop()
+      running.stop()
     }
   }
 
-  async function read(sql: string, values: SqlValues | undefined): Promise<DuckDBResultReader> {
+  async function read({ sql, values, local }: Statement): Promise<DuckDBResultReader> {
     try {
-      return await channel.query(sql, values)
+      if (local === undefined || channel.local === null) return await channel.query(sql, values)
+      return await (local.into === null ? channel.local.query(sql) : channel.local.upload(local.into, sql))
     } catch (error) {
       await checkHealth(error)
       if (mayBeRefusal(error) && onRefused()) throw new CredentialRefused(error)
@@ -88,20 +117,40 @@ export function createSession({ channel, signal, onBroken, onRefused }: SessionO
     }
   }
 
-  /** Where nothing can be interrupted, the statement is waited for. */
-  function interruptOnAbort(): () => void {
-    if (channel.interrupt === null) return () => undefined
-    const end = channel.interrupt
-    let timer: NodeJS.Timeout | undefined
-    const interrupt = (): void => {
-      end()
-      timer = setInterval(end, INTERRUPT_EVERY_MS)
+  /** From here on the statement can be ended. Where nothing can be interrupted, it is waited for. */
+  function start(): { assertInTime(): void; stop(): void } {
+    let repeat: NodeJS.Timeout | undefined
+    let timedOut = false
+    const end = (): void => {
+      if (channel.interrupt === null || repeat !== undefined) return
+      channel.interrupt()
+      repeat = setInterval(channel.interrupt, INTERRUPT_EVERY_MS)
     }
-    controller.signal.addEventListener('abort', interrupt, { once: true })
-    return () => {
-      clearInterval(timer)
-      controller.signal.removeEventListener('abort', interrupt)
+    const limit =
+      statementTimeoutMs === null
+        ? undefined
+        : setTimeout(
+            () => {
+              timedOut = true
+              end()
+            },
+            Math.min(statementTimeoutMs, LONGEST_TIMER_MS),
+          )
+    endRunning = end
+    return {
+      assertInTime: () => {
+        if (timedOut) throw tookTooLong(statementTimeoutMs ?? 0, channel.interrupt !== null)
+      },
+      stop: () => {
+        endRunning = null
+        clearInterval(repeat)
+        clearTimeout(limit)
+      },
     }
+  }
+
+  function ended(): void {
+    pending -= 1
   }
 
   async function settled(): Promise<void> {
@@ -110,21 +159,39 @@ export function createSession({ channel, signal, onBroken, onRefused }: SessionO
 
   async function close(): Promise<void> {
     signal?.removeEventListener('abort', abortWithHolder)
-    controller.abort(new ConnectionLost('the connection is closed'))
+    // Where nobody would notice, there is no error to make either.
+    if (pending > 0 || controller !== null) abort(new ConnectionLost('the connection is closed'))
     // A connection that is closed under a running statement would take the process down.
     await tail
     await channel.close()
   }
 
   return {
-    signal: controller.signal,
+    get signal() {
+      if (controller === null) {
+        controller = new AbortController()
+        if (aborted !== null) controller.abort(aborted.reason)
+      }
+      return controller.signal
+    },
     execute: (statement) => {
+      pending += 1
       const result = tail.then(() => perform(statement))
-      tail = result.catch(() => undefined)
+      tail = result.then(ended, ended)
       return result
     },
     settled,
-    abort: (reason) => controller.abort(reason),
+    abort,
     close: () => (closing ??= close()),
   }
+}
+
+function tookTooLong(limitMs: number, interrupted: boolean): MillraceError {
+  const limit = `${limitMs / 1000} s (pool.statement_timeout)`
+  const message = interrupted
+    ? `a statement was interrupted after ${limit}`
+    : `a statement ran longer than ${limit}; it could not be interrupted and has ended by itself`
+  return new MillraceError('SQL', message, {
+    hint: 'Raise statement_timeout in the pool of the connection, or make the query smaller.',
+  })
 }

@@ -8,58 +8,46 @@
  * A successor opens only after `ended`: two instances of one file in one process lose committed rows.
  */
 import { basename } from 'node:path'
-import type { CheckpointGate } from './checkpoint-gate.ts'
-import { createCheckpointGate } from './checkpoint-gate.ts'
-import type { ConnectionConfig, ConnectionType } from './config.ts'
+import type { Channel } from './channel.ts'
+import type { WriterLane } from './admission.ts'
+import type { ConnectionConfig } from './config.ts'
 import { ConnectionLost } from './connection-lost.ts'
-import type { AuthContext } from './credentials/auth-context.ts'
-import type { TokenSource, TokenSourceSnapshot } from './credentials/token-source.ts'
+import type { TokenSource } from './credentials/token-source.ts'
 import type { Token } from './credentials/token.ts'
-import type { Database, OpenedDatabase } from './databases/database.ts'
-import { createFairQueue, type FairQueue, type Holder, type Slot } from './fair-queue.ts'
+import type { DatabaseSnapshot } from './database-snapshot.ts'
+import type { Database, OpenedDatabase, Target } from './databases/database.ts'
+import type { FairQueue, Holder, Slot } from './fair-queue.ts'
+import { createIdleTimer, type IdleTimer } from './idle-timer.ts'
+import type { KeyRecord, KeyRecords } from './key-records.ts'
+import { createLane } from './lane.ts'
 import { createLease, type Lease } from './lease.ts'
-import { createOpening, type LockWait, type Opening } from './opening.ts'
+import { createLeaseQueue } from './lease-queue.ts'
+import { authUntil, type LeaseRequest } from './lease-request.ts'
+import { createOccupancy } from './occupancy.ts'
+import { createOpening, type Opening } from './opening.ts'
 import { outsideContext } from './outside-context.ts'
+import { outlive, type Predecessor } from './predecessor.ts'
+import { serve, type Served } from './served.ts'
 import { createSession, type Session } from './session.ts'
-
-export interface LeaseRequest extends LockWait {
-  holder: string
-  timeoutMs: number
-  auth: AuthContext
-}
-
-export interface DatabaseSnapshot {
-  key: string
-  type: ConnectionType
-  /** The file, or what else it is. */
-  database: string
-  /** A short name for metrics and lists: the file's own. */
-  label: string
-  state: 'closed' | 'opening' | 'open' | 'ending'
-  leases: Holder[]
-  waiting: Holder[]
-  /** Of what it is opened with and, once it is open, of its secrets. */
-  credentials: TokenSourceSnapshot[]
-}
+import { targetOf } from './target.ts'
 
 export interface SharedDatabaseOptions {
   key: string
+  identity: string
+  /** Whom it authenticates for: `tenantOf`. */
+  tenant: string
   config: ConnectionConfig
   kind: Database
   /** Of the credential that instances are opened with; null when they need none. */
   source: TokenSource | null
-  /** When an idle instance closes. */
+  records: KeyRecords
+  /** When an idle instance closes, unless its pool says so. */
   idleMs: number
-  /** The end of the same database's last instance. */
-  predecessor: Promise<void>
+  /** The same database's last instances, as long as they are not closed. */
+  predecessor: Predecessor | null
   onOpened: (tookMs: number) => void
   /** Nobody may be sent here any more. */
   onEnding: () => void
-}
-
-interface Served {
-  opened: OpenedDatabase
-  gate: CheckpointGate | null
 }
 
 /** Given to those who wait on a database that ends: they are sent to its successor. */
@@ -70,34 +58,50 @@ const INTERRUPT_LIMIT_MS = 5000
 
 export class SharedDatabase {
   readonly key: string
+  readonly identity: string
+  readonly tenant: string
   readonly config: ConnectionConfig
   readonly description: string
+  readonly source: TokenSource | null
   /** What it is opened with, or was; null before that is known, and when it needs none. */
   token: Token | null = null
   /** Set when nobody enters any more; resolves when everything is closed. */
   ended: Promise<void> | null = null
   readonly #options: SharedDatabaseOptions
+  readonly #record: KeyRecord
   readonly #opening: Opening<Served>
   readonly #queue: FairQueue
+  /** Where its pool lets one transaction write at a time. */
+  readonly #lane: WriterLane | null
   readonly #sessions = new Set<Session>()
   /** Aborted when holders are interrupted: those who still wait for credentials are, too. */
   readonly #interrupted = new AbortController()
   /** Leases whose connections are being made. */
   readonly #connecting = new Set<Promise<Lease>>()
+  /** Those who wait for it to open. */
+  readonly #openingFor = new Set<{ holder: string; sinceMs: number }>()
+  /** Open instances of single leases. */
+  readonly #own = new Set<OpenedDatabase>()
   /** Leases and those who wait for one. */
-  #users = 0
-  #idleTimer: NodeJS.Timeout | undefined
-  #emptied: (() => void) | null = null
-  /** Shortens the time that holders get. */
-  #hurry: ((graceMs: number) => void) | null = null
+  readonly #users = createOccupancy()
+  #predecessor: Predecessor | null
+  readonly #idle: IdleTimer
 
   constructor(options: SharedDatabaseOptions) {
     this.#options = options
     this.key = options.key
+    this.identity = options.identity
+    this.tenant = options.tenant
     this.config = options.config
+    this.source = options.source
     this.description = options.kind.describe(options.config)
     this.#opening = createOpening(this.description, () => this.#open())
-    this.#queue = createFairQueue(options.config.concurrentTasks, this.description)
+    this.#predecessor = options.predecessor
+    const { key, identity, description, label } = this
+    this.#record = options.records.of({ key, identity, description, label, type: options.config.type })
+    this.#queue = createLeaseQueue(options.config, this.description)
+    this.#lane = options.config.pool?.writers === 'one' ? createLane() : null
+    this.#idle = createIdleTimer(options.config.pool?.idleMs ?? options.idleMs, () => void this.#closeIdle())
   }
 
   get label(): string {
@@ -105,17 +109,35 @@ export class SharedDatabase {
   }
 
   get isIdle(): boolean {
-    return this.#users === 0
+    return this.#users.isEmpty
+  }
+
+  /** Older than its pool allows; not where its data would go with it. */
+  get isAged(): boolean {
+    const maxAgeMs = this.config.pool?.maxAgeMs ?? null
+    const served = this.#opening.current
+    if (maxAgeMs === null || served === null || !served.opened.capabilities.persistent) return false
+    return performance.now() - served.openedAtMs >= maxAgeMs
+  }
+
+  /** @throws DatabaseUnavailable */
+  checkReach(): void {
+    this.#record.breaker.check()
+  }
+
+  /** Those who have a lease. */
+  holders(): Holder[] {
+    return this.#queue.holders()
   }
 
   /** @returns null when the database ended meanwhile: ask its successor. */
   async lease(config: ConnectionConfig, request: LeaseRequest): Promise<Lease | null> {
-    this.#users += 1
-    clearTimeout(this.#idleTimer)
+    this.#users.enter()
+    this.#idle.stop()
     let slot: Slot | null = null
     try {
       // Opened first: those who wait for another process's lock hold no slot meanwhile.
-      const served = await this.#opening.get(request)
+      const served = this.#opening.current ?? (await this.#openFor(request))
       if (this.ended !== null) throw SUCCEEDED
       slot = await this.#queue.acquire(request)
       const connecting = this.#connect(served, { config, request, slot })
@@ -129,19 +151,15 @@ export class SharedDatabase {
     }
   }
 
-  get source(): TokenSource | null {
-    return this.#options.source
-  }
-
   /** Sends those who wait to its successor, lets holders finish however long that takes, and closes. */
   drain(): Promise<void> {
-    return this.#end({ graceMs: Infinity, waiters: SUCCEEDED, checkpoint: false })
+    return this.#end({ graceMs: Infinity, waiters: SUCCEEDED, checkpoint: true })
   }
 
   /** Sends those who wait away, lets holders finish for `graceMs`, then interrupts them; checkpoints and closes. */
   shutDown(graceMs: number): Promise<void> {
     // It may be draining.
-    this.#hurry?.(graceMs)
+    this.#users.hurry(graceMs)
     return this.#end({ graceMs, waiters: new ConnectionLost('the connection registry shuts down'), checkpoint: true })
   }
 
@@ -151,82 +169,139 @@ export class SharedDatabase {
   }
 
   snapshot(): DatabaseSnapshot {
-    const open = this.#opening.current !== null
-    const state = this.ended !== null ? 'ending' : open ? 'open' : this.#opening.running ? 'opening' : 'closed'
+    const served = this.#opening.current
+    const isOpening = this.#opening.running || this.#openingFor.size > 0
+    const nowMs = performance.now()
     return {
-      key: this.key,
-      type: this.config.type,
-      database: this.description,
-      label: this.label,
-      state,
+      ...this.#record.snapshot(),
+      state:
+        this.ended !== null
+          ? 'ending'
+          : served !== null || this.#own.size > 0
+            ? 'open'
+            : isOpening
+              ? 'opening'
+              : 'closed',
+      ageMs: served === null ? null : Math.round(nowMs - served.openedAtMs),
       leases: this.#queue.holders(),
       waiting: this.#queue.waiting(),
-      credentials: [
-        ...(this.source === null ? [] : [this.source.snapshot()]),
-        ...(this.#opening.current?.opened.credentials() ?? []),
-      ],
+      opening: [...this.#openingFor].map(({ holder, sinceMs }) => ({ holder, ageMs: Math.round(nowMs - sinceMs) })),
+      credentials: [...(this.source === null ? [] : [this.source.snapshot()]), ...(served?.opened.credentials() ?? [])],
+    }
+  }
+
+  /** @returns null where every lease opens an instance of its own. */
+  async #openFor(request: LeaseRequest): Promise<Served | null> {
+    const asker = { holder: request.holder, sinceMs: performance.now() }
+    this.#openingFor.add(asker)
+    try {
+      if (this.#predecessor !== null) await outlive(this.#predecessor, this.description, request)
+      this.#predecessor = null
+      return this.config.pool?.strategy === 'instance' ? null : await this.#opening.get(request)
+    } finally {
+      this.#openingFor.delete(asker)
     }
   }
 
   async #open(): Promise<Served> {
-    await this.#options.predecessor
-    const startedMs = performance.now()
-    const opened = await this.#options.kind.open(this.config, this.token)
+    const attempt = this.#record.breaker.begin()
     try {
-      const gate = await this.#createGate(opened)
-      this.#options.onOpened(performance.now() - startedMs)
-      return { opened, gate }
+      const served = await this.#openInstance()
+      // Whether it can be reached shows at the first connection, where opening asks no server.
+      attempt.ended()
+      return served
     } catch (error) {
-      opened.closeSync()
+      attempt.failed(error)
+      this.#record.failed(error)
       throw error
     }
   }
 
-  async #createGate(opened: OpenedDatabase): Promise<CheckpointGate | null> {
-    if (opened.path === null || !opened.capabilities.checkpoints) return null
-    const connection = await opened.connectInstance()
-    try {
-      return await createCheckpointGate({ path: opened.path, connection, onBroken: (cause) => this.#break(cause) })
-    } catch (error) {
-      connection.disconnectSync()
-      throw error
-    }
+  async #openInstance(): Promise<Served> {
+    const startedMs = performance.now()
+    const open = (): Promise<OpenedDatabase> => this.#options.kind.open(this.config, this.token, this.tenant)
+    const served = await serve(open, (cause) => this.#break(cause))
+    this.#record.opened()
+    this.#options.onOpened(served.openedAtMs - startedMs)
+    return served
   }
 
   async #connect(
-    { opened, gate }: Served,
+    shared: Served | null,
     { config, request, slot }: { config: ConnectionConfig; request: LeaseRequest; slot: Slot },
   ): Promise<Lease> {
     // Here, not at the grant: the instance may have ended in between.
     if (this.ended !== null) throw SUCCEEDED
     const { signal } = request
     const startedMs = Date.now()
-    const { channel, credentials } = await opened.connect(config, this.#authOf(request))
+    const attempt = this.#record.breaker.begin()
+    let served = shared
     try {
-      signal?.throwIfAborted()
-      if (this.ended !== null) throw SUCCEEDED
+      served ??= await this.#openOwn()
+      const target = targetOf(served.opened, request.catalog)
+      const { channel, credentials } = await served.opened.connect(
+        config,
+        authUntil(request, this.#interrupted.signal),
+        target,
+      )
+      attempt.succeeded()
+      try {
+        signal?.throwIfAborted()
+        if (this.ended !== null) throw SUCCEEDED
+      } catch (error) {
+        await channel.close()
+        throw error
+      }
+      return this.#leaseOn(served, { target, channel, signal, slot }, () => {
+        return (credentials?.refused() ?? false) || this.refuseToken(startedMs)
+      })
     } catch (error) {
-      await channel.close()
+      if (signal?.aborted === true || this.ended !== null) attempt.ended()
+      else {
+        attempt.failed(error)
+        this.#record.failed(error)
+      }
+      if (shared === null && served !== null) this.#closeOwn(served.opened)
       throw error
     }
+  }
+
+  #leaseOn({ opened, gate }: Served, { target, channel, signal, slot }: Leasing, onRefused: () => boolean): Lease {
+    const isOwn = this.#own.has(opened)
     const session = createSession({
       channel,
       signal,
-      onBroken: (cause) => this.#break(cause),
-      onRefused: () => (credentials?.refused() ?? false) || this.refuseToken(startedMs),
+      statementTimeoutMs: this.config.pool?.statementTimeoutMs ?? null,
+      // What is wrong with an instance of one's own is one's own matter: it ends with the lease.
+      onBroken: (cause) => (isOwn ? this.#record.failed(cause) : this.#break(cause)),
+      onRefused,
     })
     this.#sessions.add(session)
     return createLease({
       key: this.key,
-      opened,
+      target,
       session,
-      gate,
+      // The gate is that of the main file.
+      gate: target === opened ? gate : null,
+      lane: target.lane ?? this.#lane,
       onRelease: () => {
         this.#sessions.delete(session)
+        if (isOwn) this.#closeOwn(opened)
         slot.release()
         this.#leave()
       },
     })
+  }
+
+  async #openOwn(): Promise<Served> {
+    const served = await outsideContext(() => this.#openInstance())
+    this.#own.add(served.opened)
+    return served
+  }
+
+  /** Once: the end of the database closes those that were never released. */
+  #closeOwn(opened: OpenedDatabase): void {
+    if (this.#own.delete(opened)) opened.closeSync()
   }
 
   /** @returns whether there will be another token: not when this one was obtained after `sinceMs`, for the very work it was refused to. */
@@ -236,39 +311,25 @@ export class SharedDatabase {
     return true
   }
 
-  /** A source may take a minute to answer; whoever closes the database does not wait for that. */
-  #authOf({ auth }: LeaseRequest): AuthContext {
-    const signals = [this.#interrupted.signal, ...(auth.signal === undefined ? [] : [auth.signal])]
-    return { ...auth, signal: AbortSignal.any(signals) }
-  }
-
   #leave(): void {
-    this.#users -= 1
-    if (this.#users > 0) return
-    this.#emptied?.()
-    if (this.ended !== null) return
+    this.#users.leave()
+    if (!this.#users.isEmpty || this.ended !== null) return
     // Never opened: a failed configuration must not be remembered.
-    if (this.#opening.current === null) void this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false })
-    else if (this.#opening.current.opened.capabilities.persistent) this.#startIdleTimer()
-  }
-
-  #startIdleTimer(): void {
-    clearTimeout(this.#idleTimer)
-    this.#idleTimer = outsideContext(() => setTimeout(() => void this.#closeIdle(), this.#options.idleMs))
-    // An idle database keeps no process alive.
-    this.#idleTimer.unref()
+    if (this.#opening.current === null) void this.#end(AT_ONCE)
+    else if (this.#opening.current.opened.capabilities.persistent) this.#idle.start()
   }
 
   /** The log is written first, while leases may still come: closing would do it too, but block the process. */
   async #closeIdle(): Promise<void> {
     await this.#opening.current?.gate?.checkpoint()
-    if (this.#users === 0 && this.ended === null) await this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false })
+    if (this.#users.isEmpty && this.ended === null) await this.#end(AT_ONCE)
   }
 
   /** Holders fail at once with a retryable error; newcomers open anew when the last connection is closed. */
   #break(cause: unknown): void {
+    this.#record.failed(cause)
     const lost = new ConnectionLost(`${this.description} was closed after a fatal error in DuckDB`, cause)
-    void this.#end({ graceMs: 0, waiters: SUCCEEDED, checkpoint: false, interrupt: lost })
+    void this.#end({ ...AT_ONCE, interrupt: lost })
   }
 
   #end(how: Ending): Promise<void> {
@@ -277,51 +338,33 @@ export class SharedDatabase {
   }
 
   async #finish({ graceMs, waiters, checkpoint, interrupt }: Ending): Promise<void> {
-    clearTimeout(this.#idleTimer)
+    this.#idle.stop()
     this.#queue.refuse(waiters)
     const opened = this.#opening.refuse(waiters)
     // What follows runs after `ended` is set, so that whoever is woken by it sees it.
     await Promise.resolve()
     this.#options.onEnding()
     if (interrupt === undefined) {
-      if (!(await this.#isEmptyWithin(graceMs))) {
+      if (!(await this.#users.emptyWithin(graceMs))) {
         this.#interrupt(new ConnectionLost('the connection registry shuts down'))
-        await this.#isEmptyWithin(INTERRUPT_LIMIT_MS)
+        await this.#users.emptyWithin(INTERRUPT_LIMIT_MS)
       }
     } else this.#interrupt(interrupt)
     await Promise.allSettled([opened, ...this.#connecting])
     // Also those that were never released.
     await Promise.all([...this.#sessions].map((session) => session.close()))
-    const served = this.#opening.current
-    if (served === null) return
-    if (checkpoint) await served.gate?.checkpoint()
-    await served.gate?.close()
-    served.opened.closeSync()
+    for (const opened of this.#own) this.#closeOwn(opened)
+    await this.#opening.current?.close({ checkpoint })
   }
 
   #interrupt(reason: ConnectionLost): void {
     this.#interrupted.abort(reason)
     for (const session of this.#sessions) session.abort(reason)
   }
-
-  async #isEmptyWithin(limitMs: number): Promise<boolean> {
-    if (this.#users === 0) return true
-    let timer: NodeJS.Timeout | undefined
-    const empty = new Promise<boolean>((resolve) => {
-      this.#emptied = () => resolve(true)
-      this.#hurry = (ms) => {
-        clearTimeout(timer)
-        timer = setTimeout(() => resolve(false), ms)
-      }
-      if (limitMs !== Infinity) this.#hurry(limitMs)
-    })
-    const result = await empty
-    clearTimeout(timer)
-    this.#emptied = null
-    this.#hurry = null
-    return result
-  }
 }
+
+/** Of a database that nobody uses, or can use. */
+const AT_ONCE: Ending = { graceMs: 0, waiters: SUCCEEDED, checkpoint: false }
 
 interface Ending {
   graceMs: number
@@ -330,4 +373,11 @@ interface Ending {
   checkpoint: boolean
   /** Set: holders are interrupted at once with this. */
   interrupt?: ConnectionLost
+}
+
+interface Leasing {
+  target: Target
+  channel: Channel
+  signal: AbortSignal | undefined
+  slot: Slot
 }

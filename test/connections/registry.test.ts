@@ -36,6 +36,33 @@ describe('one instance', () => {
     expect(second.key).toBe(first.key)
   })
 
+  test('what loses a row with two instances of DuckDB’s own loses none here', async () => {
+    const { lease, folder } = createHarness()
+    const plain = join(folder, 'plain.duckdb')
+    const one = await DuckDBInstance.create(plain)
+    const first = await one.connect()
+    await first.run('CREATE TABLE t (x INTEGER)')
+    const other = await DuckDBInstance.create(plain)
+    const second = await other.connect()
+    await second.run('INSERT INTO t VALUES (2)')
+    await first.run('INSERT INTO t VALUES (1)')
+    first.disconnectSync()
+    one.closeSync()
+    second.disconnectSync()
+    other.closeSync()
+    {
+      await using kept = await lease('reader', { database: 'plain.duckdb' })
+      expect(await kept.rows('FROM t')).toHaveLength(1)
+    }
+    symlinkSync('test.duckdb', join(folder, 'link.duckdb'))
+    await using mine = await lease('a')
+    await mine.run('CREATE TABLE t (x INTEGER)')
+    await using theirs = await lease('b', { database: 'link.duckdb' })
+    await theirs.run('INSERT INTO t VALUES (2)')
+    await mine.run('INSERT INTO t VALUES (1)')
+    expect(await theirs.rows('FROM t ORDER BY x')).toEqual([{ x: 1 }, { x: 2 }])
+  })
+
   test('two projects share a file, each with its own folder for relative paths', async () => {
     const { registry, lease, folder } = createHarness()
     await using first = await lease('a')
@@ -124,28 +151,6 @@ describe('one instance', () => {
   test('the process has one registry, shared by copies of the package', () => {
     expect(connectionRegistry()).toBe(connectionRegistry())
     expect(Reflect.get(globalThis, Symbol.for('millrace.connection-registry'))).toBe(connectionRegistry())
-  })
-})
-
-describe('types that come later', () => {
-  test.each([
-    { type: 'ducklake', catalog: 'sqlite:x' },
-    { type: 'quack', uri: 'quack:localhost:1' },
-  ])('$type is refused by name', async (raw) => {
-    const { registry, folder } = createHarness()
-    const config = parseConnection(raw, { root: folder, env: {} })
-    await expect(registry.lease(config, { holder: 'a' })).rejects.toMatchObject({
-      code: 'NOT_YET',
-      message: expect.stringContaining(raw.type),
-    })
-  })
-
-  test.each(['catalogs'])('%s are refused by name', async (name) => {
-    const { lease } = createHarness()
-    await expect(lease('a', { [name]: { x: 'y.duckdb' } })).rejects.toMatchObject({
-      code: 'NOT_YET',
-      message: expect.stringContaining(name),
-    })
   })
 })
 
