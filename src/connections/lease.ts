@@ -1,15 +1,18 @@
 /** One holder's connection, from the registry until its release. */
+import type { WriterLane } from './admission.ts'
 import type { CheckpointGate } from './checkpoint-gate.ts'
-import type { DatabaseCapabilities, OpenedDatabase } from './databases/database.ts'
+import type { DatabaseCapabilities, Target } from './databases/database.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
 import type { SqlValues } from './channel.ts'
+import { laneThenGate } from './lane.ts'
 import type { Session } from './session.ts'
 import { runScript, runTransaction, type Transaction } from './transaction.ts'
+import { replaceBy, runUploads, type Upload } from './upload.ts'
 
 export interface LeasedDatabase {
   /** The file; null when it has none. */
   path: string | null
-  /** Name of the main catalog in DuckDB. */
+  /** Name of the catalog, in DuckDB, that unqualified names mean. */
   catalog: string
   capabilities: DatabaseCapabilities
 }
@@ -39,9 +42,18 @@ export interface Lease extends AsyncDisposable {
   /**
    * Statements in one transaction, sent as one string with BEGIN and COMMIT around them: faster than a transaction of many calls,
    * and all or nothing wherever it runs. An abort waits for its end.
+   * @param uploads are there for the statements, under their names in the schema `main`, when `localFiles` is false; the statements drop them.
    * @throws the failed statement's error, nothing is committed then; CommitOutcomeUnknown when only the data can tell.
    */
-  script(sql: string): Promise<void>
+  script(sql: string, uploads?: readonly Upload[]): Promise<void>
+  /** Rows of a query that runs on this machine, where its files are: the database itself, where it runs here. */
+  localRows<T = Record<string, JsonValue>>(sql: string): Promise<T[]>
+  /**
+   * A table of the rows of a query that runs on this machine, where its files are; one that exists is replaced, all at once. Commits
+   * by itself.
+   * @param table quoted. @throws the query's error or the database's, the table is as before then; CommitOutcomeUnknown.
+   */
+  upload(table: string, query: string): Promise<void>
   /** Waits until other transactions have ended, at most 5 s, and writes the log into the file. Does nothing where it cannot. */
   checkpoint(): Promise<void>
   /** Rolls back what is open and gives the connection back. @throws at the second call. */
@@ -52,13 +64,16 @@ export interface Lease extends AsyncDisposable {
 
 export interface LeaseParts {
   key: string
-  opened: OpenedDatabase
+  /** What it writes to. */
+  target: Target
   session: Session
   gate: CheckpointGate | null
+  /** What transactions pass through one at a time; null where many may write. */
+  lane: WriterLane | null
   onRelease: () => void
 }
 
-export function createLease({ key, opened, session, gate, onRelease }: LeaseParts): Lease {
+export function createLease({ key, target, session, gate, lane, onRelease }: LeaseParts): Lease {
   let released = false
   let inTransaction = false
 
@@ -81,12 +96,23 @@ export function createLease({ key, opened, session, gate, onRelease }: LeasePart
     }
   }
 
-  const { lane } = opened
-  const scope = { session, admission: lane ?? gate, begin: lane?.begin ?? '' }
+  const capabilities: DatabaseCapabilities =
+    lane === null ? target.capabilities : { ...target.capabilities, writers: 'one' }
+  const scope = { session, admission: laneThenGate(lane, gate), begin: lane?.begin ?? '' }
 
   async function execute(sql: string, values?: SqlValues) {
     assertNoTransaction()
     return session.execute({ sql, values, onAbort: 'interrupt' })
+  }
+
+  async function run(sql: string, values?: SqlValues): Promise<void> {
+    assertNoTransaction()
+    const leave = await lane?.enter(session.signal)
+    try {
+      await execute(sql, values)
+    } finally {
+      leave?.()
+    }
   }
 
   async function release(): Promise<void> {
@@ -101,22 +127,24 @@ export function createLease({ key, opened, session, gate, onRelease }: LeasePart
 
   return {
     key,
-    database: { path: opened.path, catalog: opened.catalog, capabilities: opened.capabilities },
+    database: { path: target.path, catalog: target.catalog, capabilities },
     stage: async (sql) => {
       await execute(sql)
     },
-    run: async (sql, values) => {
-      assertNoTransaction()
-      const leave = await lane?.enter(session.signal)
-      try {
-        await execute(sql, values)
-      } finally {
-        leave?.()
-      }
-    },
+    run,
     rows: async <T>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as T[],
     transaction: (body) => alone(() => runTransaction(scope, body)),
-    script: (sql) => alone(() => runScript(scope, sql)),
+    script: (sql, uploads = []) =>
+      alone(() => (uploads.length === 0 ? runScript(scope, sql) : runUploads(scope, uploads, sql))),
+    localRows: async <T>(sql: string) => {
+      assertNoTransaction()
+      return toJsonRows(await session.execute({ sql, onAbort: 'interrupt', local: { into: null } })) as T[]
+    },
+    upload: async (table, query) => {
+      if (capabilities.localFiles) return run(`CREATE OR REPLACE TABLE ${table} AS ${query}`)
+      const { uploads, sql } = replaceBy(table, query)
+      await alone(() => runUploads(scope, uploads, sql))
+    },
     checkpoint: async () => {
       assertNoTransaction()
       await gate?.checkpoint()

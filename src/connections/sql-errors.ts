@@ -59,7 +59,8 @@ export function classifySqlError(error: unknown): SqlError {
     return { ...classifySqlError(error.cause), message: error.message, retryable: true }
   }
   if (error instanceof MillraceError) return classifyOwn(error)
-  const text = error instanceof Error ? error.message : String(error)
+  const said = error instanceof Error ? error.message : String(error)
+  const text = said.startsWith(NOT_EXTRACTED) ? said.slice(NOT_EXTRACTED.length) : said
   const kind = kindOf(text)
   const position = positionIn(text)
   return {
@@ -70,6 +71,9 @@ export function classifySqlError(error: unknown): SqlError {
     ...(position === null ? {} : { position }),
   }
 }
+
+/** What the client puts before a parser's error in a statement that has values. */
+const NOT_EXTRACTED = 'Failed to extract statements: '
 
 const KINDS: Record<string, SqlErrorKind> = {
   parser: 'parser',
@@ -113,12 +117,19 @@ const HIDDEN_ANSWER = /^HTTP Error: .*\(HTTP 0 /
 const REFUSED =
   /\b40[13]\b|Authentication fail|not authenticated|Unauthorized|Forbidden|Jwt is expired|ExpiredToken|InvalidAccessKeyId/i
 
+const CONNECTION =
+  /connection (disconnected|closed)|Failed to connect|Could not establish connection|Unable to connect to Postgres(?!.*(?:does not exist|no pg_hba))|server closed the connection unexpectedly|terminating connection/is
+
+const LAKE_CONFLICT =
+  /database is locked|Transaction conflict|Exceeded the maximum retry count|could not serialize access|deadlock detected|due to lock timeout/
+
 function kindOf(text: string): SqlErrorKind {
   if (/^(HTTP|IO|Invalid Input|Connection) Error:/.test(text) && REFUSED.test(text)) return 'auth'
   if (text.includes('database has been invalidated')) return 'fatal'
   if (text.includes('Could not set lock on file')) return 'lock'
-  if (/connection (disconnected|closed)|Failed to connect|Could not establish connection/i.test(text))
-    return 'connection'
+  // A lake keeps its tables in a database that has conflicts of its own.
+  if (LAKE_CONFLICT.test(text)) return 'conflict'
+  if (CONNECTION.test(text)) return 'connection'
   const prefix = /^([A-Za-z ]+?) Error:/.exec(text)?.[1]?.toLowerCase()
   if (prefix === 'transactioncontext' || prefix === 'transaction') return kindOfTransaction(text)
   return prefix === undefined ? 'other' : (KINDS[prefix] ?? 'other')

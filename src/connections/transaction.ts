@@ -58,16 +58,25 @@ export async function runScript({ session, admission, begin }: TransactionScope,
   const leave = await admission?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
-    try {
-      await session.execute({ sql: `${opener(begin)}\n${sql}\n;COMMIT`, onAbort: 'hold' })
-    } catch (error) {
-      // A transaction that is still open was not committed. One that is not has never begun, or failed in its COMMIT.
-      const wasOpen = await rollback(session)
-      if (wasOpen || !COMMIT_ERRORS.has(classifySqlError(error).kind)) throw error
-      throw new CommitOutcomeUnknown(error)
-    }
+    // On one line, so that places in errors are places in the caller's text.
+    await sendScript(session, `${opener(begin)} ${sql}\n;COMMIT`)
   } finally {
     leave?.()
+  }
+}
+
+/**
+ * @param sql ends with COMMIT; its transaction is begun there or was before.
+ * @throws as `runScript`.
+ */
+export async function sendScript(session: Session, sql: string): Promise<void> {
+  try {
+    await session.execute({ sql, onAbort: 'hold' })
+  } catch (error) {
+    // A transaction that is still open was not committed. One that is not has never begun, or failed in its COMMIT.
+    const wasOpen = await rollback(session)
+    if (wasOpen || !COMMIT_ERRORS.has(classifySqlError(error).kind)) throw error
+    throw new CommitOutcomeUnknown(error)
   }
 }
 
@@ -153,7 +162,7 @@ async function commit(session: Session, last?: string): Promise<void> {
 }
 
 /** @returns whether a transaction was open. A session whose transaction cannot be ended is closed. */
-async function rollback(session: Session): Promise<boolean> {
+export async function rollback(session: Session): Promise<boolean> {
   try {
     await session.execute({ sql: 'ROLLBACK', onAbort: 'hold' })
     return true

@@ -57,6 +57,14 @@ describe('errors of a real DuckDB', () => {
     expect(classifySqlError(await errorOf(one.run(sql)))).toMatchObject({ kind, retryable: false })
   })
 
+  test('one in a statement that has values is of the same kind', async () => {
+    const error = await errorOf(one.run('selec $1', [1]))
+    expect(classifySqlError(error)).toMatchObject({
+      kind: 'parser',
+      position: { line: 1, column: 1, text: 'selec $1' },
+    })
+  })
+
   test("a message is one line, with its place and DuckDB's suggestion apart", async () => {
     expect(classifySqlError(await errorOf(one.run('SELECT\n  a,\n  bb\nFROM t')))).toEqual({
       kind: 'binder',

@@ -32,18 +32,20 @@ export interface OpenOptions {
   roots?: string[]
   /** `connector_config` as in the project's config. */
   settings?: Record<string, string>
+  /** The gateway's whole `connection`, where it is no file. */
+  connection?: Record<string, unknown>
 }
 
 /** The worker stops with the test. */
 export async function openProject(
   server: TestServer,
   root: string,
-  { database = 'w.duckdb', roots = [], settings = {} }: OpenOptions = {},
+  { database = 'w.duckdb', roots = [], settings = {}, connection }: OpenOptions = {},
 ): Promise<BuiltProject> {
   const worker = await server.startWorker([root, ...roots])
   onTestFinished(() => worker.stop())
   const config = parseConnection(
-    { type: 'duckdb', database: join(root, database), connector_config: settings },
+    connection ?? { type: 'duckdb', database: join(root, database), connector_config: settings },
     { root, env: {} },
   )
   const { client } = server

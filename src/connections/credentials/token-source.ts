@@ -36,6 +36,8 @@ export interface TokenSource {
 }
 
 export interface TokenSourceSnapshot {
+  /** Its own in the process: several may have one identity. */
+  number: number
   identity: string
   /** Times the source was asked, failures included. */
   fetches: number
@@ -48,6 +50,8 @@ export interface TokenSourceSnapshot {
   /** Why the last fetch failed; null after one that did not. */
   problem: string | null
 }
+
+let lastNumber = 0
 
 const DEFAULT_REFRESH_TIMEOUT_MS = 60_000
 /** A fetch is given up after this long, and tried again. */
@@ -70,6 +74,7 @@ export function createTokenSource(credential: Credential, options: TokenSourceOp
   const identity = credentialIdentity(credential)
   const shown = identity.length > LONGEST_NAME ? `${identity.slice(0, LONGEST_NAME)}…` : identity
   const fetcher = createFetcher(credential, { env, motherduckUrl })
+  const number = ++lastNumber
   let current: Token | null = null
   let refreshDueMs: number | null = null
   let refusedToken: Token | null = null
@@ -231,6 +236,7 @@ export function createTokenSource(credential: Credential, options: TokenSourceOp
       if (token === current) refusedToken = token
     },
     snapshot: () => ({
+      number,
       identity,
       ...counts,
       obtainedAtMs: current?.obtainedAtMs ?? null,

@@ -40,6 +40,13 @@ export interface UsedCredentials {
   refused(): boolean
 }
 
+/** Why no lease writes to a catalog. */
+export interface NotWritable {
+  /** `is attached read-only`. */
+  reason: string
+  hint: string
+}
+
 /** A session of one lease. */
 export interface Connected {
   channel: Channel
@@ -47,24 +54,33 @@ export interface Connected {
   credentials: UsedCredentials | null
 }
 
-/** An open instance. */
-export interface OpenedDatabase {
+/** A catalog that a lease writes to. */
+export interface Target {
   /** The file; null when it has none. */
   readonly path: string | null
-  /** Name of the main catalog. */
+  /** The catalog's name. */
   readonly catalog: string
   readonly capabilities: DatabaseCapabilities
   /** What transactions pass through, one at a time; null where many may write. */
   readonly lane: WriterLane | null
+}
+
+/** An open instance. It is itself the target of leases that name no catalog. */
+export interface OpenedDatabase extends Target {
+  /** Its other catalogs, by name in lower case: as targets, or why they are none. */
+  readonly catalogs: ReadonlyMap<string, Target | NotWritable>
   /**
    * A session of its own with the session settings of `config`, and credentials that are good.
+   * @param target what unqualified names mean.
    * @throws MillraceError CREDENTIALS, CONFIG, DATABASE; ConnectionLost; the signal's reason.
    */
-  connect(config: ConnectionConfig, auth: AuthContext): Promise<Connected>
+  connect(config: ConnectionConfig, auth: AuthContext, target?: Target): Promise<Connected>
   /** On the instance itself, with nothing set: for its upkeep. */
   connectInstance(): Promise<DuckDBConnection>
   /** What is known of the credentials it authenticates with. */
   credentials(): TokenSourceSnapshot[]
+  /** Resolves when nothing of its own runs, once all sessions are closed; absent where nothing ever does. */
+  settled?(): Promise<void>
   /** All connections must be closed before. */
   closeSync(): void
 }
@@ -77,6 +93,6 @@ export interface Database {
   credential(config: ConnectionConfig): Credential | null
   /** The database's name in messages. */
   describe(config: ConnectionConfig): string
-  /** @param token of `credential`; null when there is none. */
-  open(config: ConnectionConfig, token: Token | null): Promise<OpenedDatabase>
+  /** @param token of `credential`; null when there is none. @param tenant for whom other sources than that one are kept; default nobody. */
+  open(config: ConnectionConfig, token: Token | null, tenant?: string): Promise<OpenedDatabase>
 }

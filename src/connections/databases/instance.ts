@@ -8,8 +8,10 @@ import type { SharedConfig } from '../config/shared-config.ts'
 import { ConnectionLost } from '../connection-lost.ts'
 import { lockHolderOf } from '../file-locks.ts'
 import { classifySqlError } from '../sql-errors.ts'
-import type { DatabaseCapabilities, OpenedDatabase } from './database.ts'
-import { createInstanceSecrets, type InstanceSecrets } from './instance-secrets.ts'
+import type { DatabaseCapabilities, OpenedDatabase, UsedCredentials } from './database.ts'
+import { createInstanceCatalogs, type InstanceCatalogs, type OwnCatalog } from './instance-catalogs.ts'
+import { createInstanceSecrets } from './instance-secrets.ts'
+import { loadExtension } from './load-extension.ts'
 import { createTempDirectory } from './temp-directory.ts'
 
 export interface InstanceOptions {
@@ -19,7 +21,10 @@ export interface InstanceOptions {
   name: string
   /** The file; null when it has none. */
   path: string | null
+  /** Of the catalog that it is opened with. */
   capabilities: DatabaseCapabilities
+  /** What stands in that catalog's place: attached when the instance opens, and what leases write to. */
+  main?: OwnCatalog['main']
   /** Options of opening, beside those of the configuration. */
   options?: Record<string, string>
   /** Must not appear in messages. */
@@ -42,23 +47,24 @@ const OPEN_SETTINGS = new Set([
   'vacuum_rebuild_indexes',
 ])
 
-/** @throws MillraceError CONFIG, DATABASE, NOT_YET; DuckDB's own error when another process holds the file. */
+/** @throws MillraceError CONFIG, DATABASE; ConnectionLost; DuckDB's own error when another process holds a file. */
 export async function openInstance(config: SharedConfig, place: InstanceOptions): Promise<OpenedDatabase> {
-  for (const key of ['catalogs', 'pool'] as const) {
-    if (config[key] === null) continue
-    throw new MillraceError('NOT_YET', `connection.${key} cannot be used by this version`, {
-      hint: `Leave ${key} out.`,
-    })
-  }
   const instance = await createInstance(config, place)
   try {
     const connection = await instance.connect()
     try {
-      await loadExtensions(connection, config)
+      for (const extension of config.extensions) await loadExtension(connection, extension)
       const sessionSettings = await setGlobals(connection, config)
       const reader = await connection.runAndReadAll('SELECT current_database()')
-      const secrets = createInstanceSecrets(config.secrets ?? [], { env: config.environment.variables() })
-      return opened(instance, { config, place, sessionSettings, secrets, catalog: String(reader.value(0, 0)) })
+      const catalog = String(reader.value(0, 0))
+      const catalogs = createInstanceCatalogs(config, {
+        target: { path: place.path, catalog, capabilities: place.capabilities, lane: null },
+        isMotherDuck: place.secret !== undefined,
+        main: place.main ?? null,
+        connect: () => instance.connect(),
+      })
+      await catalogs.attachments.open(connection)
+      return opened(instance, { config, catalog, sessionSettings, catalogs })
     } finally {
       connection.disconnectSync()
     }
@@ -71,23 +77,21 @@ export async function openInstance(config: SharedConfig, place: InstanceOptions)
 
 interface Opened {
   config: SharedConfig
-  place: InstanceOptions
-  sessionSettings: string[]
-  secrets: InstanceSecrets
+  /** What its sessions begin with. */
   catalog: string
+  sessionSettings: string[]
+  catalogs: InstanceCatalogs
 }
 
-function opened(
-  instance: DuckDBInstance,
-  { config, place, sessionSettings, secrets, catalog }: Opened,
-): OpenedDatabase {
+function opened(instance: DuckDBInstance, { config, catalog, sessionSettings, catalogs }: Opened): OpenedDatabase {
+  const { attachments, target: main, others, settled } = catalogs
+  const secrets =
+    config.secrets === null ? null : createInstanceSecrets(config.secrets, { env: config.environment.variables() })
   return {
-    path: place.path,
-    catalog,
-    capabilities: place.capabilities,
-    lane: null,
+    ...main,
+    catalogs: others,
     connectInstance: () => instance.connect(),
-    connect: async (lessee, auth) => {
+    connect: async (lessee, auth, target = main) => {
       const connection = await instance.connect()
       const statements = [...sessionSettings]
       // The instance carries the folder of the project that opened it; another project brings its own.
@@ -96,16 +100,26 @@ function opened(
       }
       try {
         if (statements.length > 0) await connection.run(statements.join('; '))
-        const credentials = config.secrets === null ? null : await secrets.renew(connection, auth)
-        return { channel: createLocalChannel(connection), credentials }
+        const used = secrets === null ? [] : [await secrets.renew(connection, auth)]
+        if (attachments.needsLease) used.push(await attachments.renew(connection, auth))
+        // With its schema: a schema of the same name would make the catalog's alone ambiguous.
+        if (target.catalog !== catalog) await connection.run(`USE ${quoteIdentifier(target.catalog)}."main"`)
+        return { channel: createLocalChannel(connection), credentials: together(used) }
       } catch (error) {
         connection.disconnectSync()
         throw error
       }
     },
-    credentials: () => secrets.snapshot(),
+    credentials: () => [...(secrets?.snapshot() ?? []), ...attachments.snapshot()],
+    settled,
     closeSync: () => instance.closeSync(),
   }
+}
+
+function together(used: readonly UsedCredentials[]): UsedCredentials | null {
+  if (used.length === 0) return null
+  // Each is told, not only the first that has others.
+  return { refused: () => used.map((one) => one.refused()).includes(true) }
 }
 
 /** `DuckDBInstance.fromCache` is not used: it spins for ever while an unfinished result keeps a closed instance alive. */
@@ -143,25 +157,6 @@ function refusedSettings(config: SharedConfig): MillraceError {
   return new MillraceError('CONFIG', `connection.connector_config: DuckDB refuses one of ${shown}`, {
     hint: "Sizes are written like '4GB', numbers without a unit.",
   })
-}
-
-async function loadExtensions(connection: DuckDBConnection, config: SharedConfig): Promise<void> {
-  for (const { name, repository } of config.extensions) {
-    try {
-      await connection.run(`LOAD ${quoteIdentifier(name)}`)
-    } catch {
-      const from = repository === null ? '' : ` FROM ${quoteString(repository)}`
-      try {
-        await connection.run(`INSTALL ${quoteIdentifier(name)}${from}; LOAD ${quoteIdentifier(name)}`)
-      } catch (error) {
-        const { message } = classifySqlError(error)
-        throw new MillraceError('DATABASE', `the extension '${name}' cannot be loaded: ${message}`, {
-          hint: 'Put it into extension_directory, or let this machine reach the extension repository.',
-          cause: error,
-        })
-      }
-    }
-  }
 }
 
 /** @returns statements for each session: settings that DuckDB does not keep for the whole instance. */
