@@ -3,19 +3,31 @@
  * connection registry's life. Nothing is opened and no environment is read before a worker is made.
  */
 import { SimplePlugin } from '@temporalio/plugin'
-import type { Worker, WorkerOptions } from '@temporalio/worker'
+import type { ActivityInterceptorsFactory, BundleOptions, Worker, WorkerOptions } from '@temporalio/worker'
+import { createActivitySlots, type ActivitySlots } from './activities/activity-slots.ts'
+import { keepAuthValues } from './activities/auth-values.ts'
 import { createActivities } from './activities/index.ts'
 import { WorkerProjects } from './activities/worker-projects.ts'
 import { reportConnections } from './connection-metrics.ts'
+import type { GetToken } from './connections/credentials/credential.ts'
 import { queryThreads } from './connections/query-threads.ts'
 import { connectionRegistry } from './connections/registry.ts'
 import { MillraceError } from './errors.ts'
+import { passHeadersPath } from './workflows-path.ts'
 
 export interface MillracePluginOptions {
   /** Folders of the projects the worker serves, relative to the working directory. */
   projects: readonly string[]
   /** Where `env_var` and credentials look; default `process.env`. */
   env?: NodeJS.ProcessEnv
+  /** By gateway: functions that take the place of the connection's `token`, called in the activity that needs a token. */
+  tokens?: Readonly<Record<string, GetToken>>
+  /**
+   * Names of Temporal headers whose values the sources of credentials get as `values`, such as `tenant`: those with which a
+   * workflow was started. They are in the history, so no secrets. Where workflows are bundled before, this plugin must be given
+   * to the bundler, too.
+   */
+  authHeaders?: readonly string[]
 }
 
 /** The default of `concurrent_tasks`. */
@@ -24,6 +36,7 @@ const ACTIVITY_SLOTS = 64
 
 export class MillracePlugin extends SimplePlugin {
   readonly #options: MillracePluginOptions
+  readonly #slots = createActivitySlots()
   readonly #configured = new WeakSet<WorkerOptions>()
   #projects: WorkerProjects | null = null
   #running = 0
@@ -47,18 +60,22 @@ export class MillracePlugin extends SimplePlugin {
     }
     const configured: WorkerOptions = {
       shutdownGraceTime: '30s',
-      ...options,
+      ...withSlots(options, this.#slots, Object.keys(activities)),
       // A cancel request waits for the next heartbeat that is not throttled.
       maxHeartbeatThrottleInterval: options.maxHeartbeatThrottleInterval ?? '1s',
-      ...(options.tuner === undefined
-        ? { maxConcurrentActivityTaskExecutions: options.maxConcurrentActivityTaskExecutions ?? ACTIVITY_SLOTS }
-        : {}),
       maxEagerActivityReservationsPerWorkflowTask:
         options.maxEagerActivityReservationsPerWorkflowTask ?? ACTIVITY_SLOTS,
       activities: { ...options.activities, ...activities },
+      ...this.#withInterceptors(options),
     }
     this.#configured.add(configured)
     return configured
+  }
+
+  override configureBundler(options: BundleOptions): BundleOptions {
+    if (this.#authHeaders.length === 0) return options
+    const modules = options.workflowInterceptorModules ?? []
+    return { ...options, workflowInterceptorModules: [...modules, passHeadersPath] }
   }
 
   override async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
@@ -80,10 +97,74 @@ export class MillracePlugin extends SimplePlugin {
     }
   }
 
+  get #authHeaders(): readonly string[] {
+    return this.#options.authHeaders ?? []
+  }
+
+  #withInterceptors({ interceptors = {}, workflowsPath }: WorkerOptions): Pick<WorkerOptions, 'interceptors'> {
+    const names = this.#authHeaders
+    if (names.length === 0) return {}
+    const keep: ActivityInterceptorsFactory = (context) => ({
+      inbound: {
+        execute: async (input, next) => {
+          keepAuthValues(context, input.headers, names)
+          return next(input)
+        },
+      },
+    })
+    return {
+      interceptors: {
+        ...interceptors,
+        // First, so that interceptors of the user's can already ask for tokens.
+        activity: [keep, ...(interceptors.activity ?? [])],
+        // Of no use to a bundle that was made before.
+        ...(workflowsPath === undefined
+          ? {}
+          : { workflowModules: [...(interceptors.workflowModules ?? []), passHeadersPath] }),
+      },
+    }
+  }
+
   #openProjects(): WorkerProjects {
-    const env = this.#options.env ?? process.env
-    this.#projects ??= new WorkerProjects(this.#options.projects, { env, registry: connectionRegistry() })
+    const { env = process.env, tokens = {} } = this.#options
+    this.#projects ??= new WorkerProjects(this.#options.projects, {
+      env,
+      tokens,
+      registry: connectionRegistry(),
+      standBy: { onGivenBack: (pid) => this.#slots.standBy(pid), onLeased: () => this.#slots.work() },
+    })
     return this.#projects
+  }
+}
+
+/** As Temporal's own. */
+const MOST_POLLERS = 10
+
+/**
+ * As Temporal would make them of the worker's options, but that a worker that stands by asks for less. A tuner of the user's stays
+ * as it is.
+ */
+function withSlots(options: WorkerOptions, slots: ActivitySlots, types: readonly string[]): WorkerOptions {
+  const {
+    maxConcurrentActivityTaskExecutions: activities = ACTIVITY_SLOTS,
+    maxConcurrentWorkflowTaskExecutions: workflowTasks = 40,
+    maxConcurrentLocalActivityExecutions: localActivities = 100,
+    maxConcurrentNexusTaskExecutions: nexusTasks = 100,
+    ...others
+  } = options
+  if (options.tuner !== undefined) return options
+  const pollers = (most: number) => ({ type: 'simple-maximum', maximum: Math.min(MOST_POLLERS, most) }) as const
+  return {
+    activityTaskPollerBehavior: pollers(activities),
+    workflowTaskPollerBehavior: pollers(workflowTasks),
+    nexusTaskPollerBehavior: pollers(nexusTasks),
+    ...others,
+    tuner: {
+      activityTaskSlotSupplier: slots.supplier(activities, types),
+      workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: workflowTasks },
+      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: localActivities },
+      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: nexusTasks },
+    },
   }
 }
 

@@ -2,6 +2,11 @@ import { extname } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 /** For workers that have no workflows of their own: `Worker.create({ workflowsPath, … })`. */
-export const workflowsPath: string = fileURLToPath(
-  new URL(`./workflows/index${extname(import.meta.url)}`, import.meta.url),
-)
+export const workflowsPath: string = pathOf('index')
+
+/** The workflow interceptor that passes headers on, for bundles: `workflowInterceptorModules`. The plugin adds it where it is needed. */
+export const passHeadersPath: string = pathOf('pass-headers')
+
+function pathOf(module: string): string {
+  return fileURLToPath(new URL(`./workflows/${module}${extname(import.meta.url)}`, import.meta.url))
+}

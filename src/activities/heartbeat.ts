@@ -1,6 +1,8 @@
 /** The activity's life signs: heartbeats while it works, and its cancellation as a signal. */
 import { Context } from '@temporalio/activity'
 import type { AuthContext } from '../connections/credentials/auth-context.ts'
+import { authValues } from './auth-values.ts'
+import { timesGivenBack } from './count-attempts.ts'
 
 /**
  * How often a running activity reports. A cancel request comes back with the answer to a heartbeat,
@@ -20,17 +22,35 @@ export function startHeartbeat(subject: string): Heartbeat {
   const context = Context.current()
   const started = Date.now()
   let phase = 'starting'
-  const beat = (): void => context.heartbeat({ model: subject, phase, elapsedMs: Date.now() - started })
+  // The next attempt knows it only from this one.
+  const givenBack = timesGivenBack()
+  const beat = (): void => context.heartbeat({ model: subject, phase, elapsedMs: Date.now() - started, givenBack })
   const timer = setInterval(beat, HEARTBEAT_MS)
-  const { workflowExecution, activityId, attempt, namespace } = context.info
   return {
     signal: context.cancellationSignal,
     say(text) {
       phase = text
     },
-    auth: { ...workflowExecution, activityId, attempt, namespace },
+    auth: activityAuth(),
     [Symbol.dispose]() {
       clearInterval(timer)
     },
+  }
+}
+
+/** The running activity, as the sources of credentials see it; nobody outside of one. */
+export function activityAuth(): AuthContext {
+  const context = currentContext()
+  if (context === null) return {}
+  const { workflowExecution, activityId, attempt, namespace } = context.info
+  const values = authValues()
+  return { ...workflowExecution, activityId, attempt, namespace, ...(values === undefined ? {} : { values }) }
+}
+
+function currentContext(): Context | null {
+  try {
+    return Context.current()
+  } catch {
+    return null
   }
 }

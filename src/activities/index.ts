@@ -1,6 +1,7 @@
 /** The activities of Millrace, bound to the projects of a worker. */
 import type { FinishInput, PlanRequest, StepInput } from '../payloads.ts'
 import { buildModel } from './build-model.ts'
+import { countAttempts } from './count-attempts.ts'
 import { finishBuild } from './finish-build.ts'
 import { planProject } from './plan-project.ts'
 import { previewPlan, type PreviewInput } from './preview-plan.ts'
@@ -9,12 +10,20 @@ import type { WorkerProjects } from './worker-projects.ts'
 
 export type MillraceActivities = ReturnType<typeof createActivities>
 
+/** Of planning and finishing: enough for a database that comes back. */
+const CONTROL_ATTEMPTS = 20
+/** Of reading for a person who waits. */
+const READ_ATTEMPTS = 3
+
 export function createActivities(projects: WorkerProjects) {
+  const control = <T>(work: () => Promise<T>): Promise<T> => countAttempts(CONTROL_ATTEMPTS, work)
+  const read = <T>(work: () => Promise<T>): Promise<T> => countAttempts(READ_ATTEMPTS, work)
   return {
-    planProject: (request: PlanRequest) => planProject(projects, request),
-    buildModel: (input: StepInput) => buildModel(projects, input),
-    finishBuild: (input: FinishInput) => finishBuild(projects, input),
-    readBuildPage: (input: ReadBuildInput) => readBuildPage(projects, input),
-    previewPlan: (input: PreviewInput) => previewPlan(projects, input),
+    planProject: (request: PlanRequest) => control(() => planProject(projects, request)),
+    // A step that fails is final by itself; one whose worker died is taken up as often as that happens.
+    buildModel: (input: StepInput) => countAttempts(Infinity, () => buildModel(projects, input)),
+    finishBuild: (input: FinishInput) => control(() => finishBuild(projects, input)),
+    readBuildPage: (input: ReadBuildInput) => read(() => readBuildPage(projects, input)),
+    previewPlan: (input: PreviewInput) => read(() => previewPlan(projects, input)),
   }
 }

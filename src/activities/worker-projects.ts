@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
 import { placesOfLiterals } from '../connections/config/literal-secrets.ts'
+import type { GetToken } from '../connections/credentials/credential.ts'
 import { queryThreads } from '../connections/query-threads.ts'
 import type { Lease } from '../connections/lease.ts'
 import type { ConnectionRegistry, LeaseOptions } from '../connections/registry.ts'
@@ -12,6 +13,9 @@ import type { ModelDefinition } from '../project/definition.ts'
 import { loadProject } from '../project/load.ts'
 import type { Project } from '../project/project.ts'
 import { createSqlParser, type SqlParser } from '../project/sql-parser.ts'
+import { authValues } from './auth-values.ts'
+import { activityAuth } from './heartbeat.ts'
+import { createLeaseOrGiveBack, type LeaseOrGiveBack, type StandByOptions } from './lease-or-give-back.ts'
 
 /** Definitions kept in memory; those of larger projects are read from the state when a step needs them. */
 const KEPT_DEFINITIONS = 5_000
@@ -20,8 +24,11 @@ const KEPT_DEFINITIONS = 5_000
 export interface WorkerProject {
   readonly root: string
   readonly parser: SqlParser
+  /** What it leases. */
+  readonly connection: ConnectionConfig
   /** Leases its connection gives at once. */
   readonly concurrentTasks: number
+  /** @throws ApplicationFailure that gives the activity back when another worker of its queue holds the file. */
   lease(options: LeaseOptions): Promise<Lease>
   /** Whether opening the database finds it, or makes it. */
   databaseExists(): boolean
@@ -37,21 +44,37 @@ export interface LoadedProject {
   worker: WorkerProject
 }
 
+export interface WorkerProjectsOptions {
+  env: NodeJS.ProcessEnv
+  registry: ConnectionRegistry
+  /** By gateway: functions in the place of the connection's `token`. */
+  tokens?: Readonly<Record<string, GetToken>>
+  /** Told when another worker holds a database, and when it can be had. */
+  standBy?: StandByOptions
+}
+
+const NOBODY_ELSE: StandByOptions = { onGivenBack: () => undefined, onLeased: () => undefined }
+
 export class WorkerProjects {
   readonly parser = createSqlParser()
   readonly #roots: string[]
   readonly #env: NodeJS.ProcessEnv
   readonly #registry: ConnectionRegistry
   readonly #names = new Map<string, string>()
+  readonly #standBy: StandByOptions
+  readonly #tokens: Readonly<Record<string, GetToken>>
   readonly #connections = new Map<string, ConnectionConfig>()
+  readonly #leases = new Map<string, LeaseOrGiveBack>()
   readonly #definitions = new Map<string, ModelDefinition>()
   readonly #together = new Map<string, Promise<void>>()
 
   /** @param folders of the projects, relative to the working directory. */
-  constructor(folders: readonly string[], options: { env: NodeJS.ProcessEnv; registry: ConnectionRegistry }) {
+  constructor(folders: readonly string[], options: WorkerProjectsOptions) {
     this.#roots = folders.map((folder) => resolve(folder))
     this.#env = options.env
     this.#registry = options.registry
+    this.#standBy = options.standBy ?? NOBODY_ELSE
+    this.#tokens = options.tokens ?? {}
   }
 
   /** Reads the folder anew. @param name may be left out when the worker serves one project. */
@@ -105,7 +128,8 @@ export class WorkerProjects {
   #keepConnection(name: string, gateway: string, root: string, config: ProjectConfig): ConnectionConfig {
     const raw = config.gateways[gateway]?.connection
     if (raw === undefined) throw new MillraceError('CONFIG', `gateway '${gateway}' is not in the project's config`)
-    const connection = parseConnection(raw, { root, env: config.env })
+    const token = this.#tokens[gateway]
+    const connection = parseConnection(token === undefined ? raw : { ...raw, token }, { root, env: config.env })
     // More queries at once than threads would stall DNS, files and token refresh behind them.
     const concurrentTasks = Math.min(connection.concurrentTasks, queryThreads(process.env))
     const kept = { ...connection, concurrentTasks }
@@ -116,11 +140,15 @@ export class WorkerProjects {
   #worker(root: string, name: string, gateway: string): WorkerProject {
     const config = this.#connections.get(connectionName(name, gateway))
     if (config === undefined) throw new Error(`no connection for ${name}`)
+    const leaseOrGiveBack = this.#leaseOf(connectionName(name, gateway))
     return {
       root,
       parser: this.parser,
+      connection: config,
       concurrentTasks: config.concurrentTasks,
-      lease: (options) => this.#registry.lease(config, options),
+      // Every lease of an activity says whose it is: tenants have databases of their own.
+      lease: (options) =>
+        leaseOrGiveBack((wait) => this.#registry.lease(config, wait), { auth: activityAuth(), ...options }),
       databaseExists: () => config.type !== 'duckdb' || config.database === null || existsSync(config.database),
       definition: async (hash, read) => {
         const kept = this.#definitions.get(hash)
@@ -130,8 +158,15 @@ export class WorkerProjects {
         return definition
       },
       keepDefinition: (hash, definition) => this.#keepDefinition(hash, definition),
-      together: (key, work) => this.#shared(`${name}/${gateway}/${key}`, work),
+      together: (key, work) => this.#shared(JSON.stringify([name, gateway, authValues(), key]), work),
     }
+  }
+
+  /** Kept: it knows what was told of the database's holder. */
+  #leaseOf(connection: string): LeaseOrGiveBack {
+    const kept = this.#leases.get(connection) ?? createLeaseOrGiveBack(this.#standBy)
+    this.#leases.set(connection, kept)
+    return kept
   }
 
   #keepDefinition(hash: string, definition: ModelDefinition): void {

@@ -90,9 +90,15 @@ export async function queryServer(
 /** Preparing under a name again replaces what it meant. */
 const PREPARE = 'PREPARE millrace_statement AS '
 
+/** Comes with a transaction's first statement, and is no part of it. */
+const BEGIN = /^BEGIN;\s+/
+
 function withValues(sql: string, values: SqlValues | undefined): SentText & { text: string } {
   const given = values === undefined ? [] : Object.entries(values)
-  if (given.length === 0) return { text: sql, sql, offset: 0 }
+  if (given.length === 0) {
+    const [begin = ''] = BEGIN.exec(sql) ?? []
+    return { text: sql, sql: sql.slice(begin.length), offset: begin.length }
+  }
   const literals = given.map(([name, value]) => {
     return Array.isArray(values) ? toSqlLiteral(value) : `${quoteIdentifier(name)} := ${toSqlLiteral(value)}`
   })

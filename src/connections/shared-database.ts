@@ -30,12 +30,9 @@ import { outlive, type Predecessor } from './predecessor.ts'
 import { serve, type Served } from './served.ts'
 import { createSession, type Session } from './session.ts'
 import { targetOf } from './target.ts'
+import type { TenantConnection } from './tenant.ts'
 
-export interface SharedDatabaseOptions {
-  key: string
-  identity: string
-  /** Whom it authenticates for: `tenantOf`. */
-  tenant: string
+export interface SharedDatabaseOptions extends Pick<TenantConnection, 'key' | 'identity' | 'tenant'> {
   config: ConnectionConfig
   kind: Database
   /** Of the credential that instances are opened with; null when they need none. */
@@ -239,11 +236,8 @@ export class SharedDatabase {
     try {
       served ??= await this.#openOwn()
       const target = targetOf(served.opened, request.catalog)
-      const { channel, credentials } = await served.opened.connect(
-        config,
-        authUntil(request, this.#interrupted.signal),
-        target,
-      )
+      const auth = authUntil(request, this.#interrupted.signal)
+      const { channel, credentials } = await served.opened.connect(config, auth, target)
       attempt.succeeded()
       try {
         signal?.throwIfAborted()

@@ -17,15 +17,18 @@ export const STEP_OPTIONS = {
   retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '20s' },
 } satisfies ActivityOptions
 
-/** Planning and finishing: short, and worth repeating while the database comes back. */
+/**
+ * Planning and finishing: short, and worth repeating while the database comes back. How often at most the worker decides: what
+ * is given back to the worker that holds the database is no attempt, and Temporal would count it as one.
+ */
 export const CONTROL_OPTIONS = {
   ...COMMON,
   startToCloseTimeout: '1h',
-  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s', maximumAttempts: 20 },
+  retry: { initialInterval: '1s', backoffCoefficient: 2, maximumInterval: '30s' },
 } satisfies ActivityOptions
 
-/** Reading for a person who waits. */
+/** Reading for a person who waits; the worker decides how often. */
 export const READ_OPTIONS = {
   startToCloseTimeout: '5m',
-  retry: { initialInterval: '200ms', maximumAttempts: 3 },
+  retry: { initialInterval: '200ms', maximumInterval: '1s' },
 } satisfies ActivityOptions

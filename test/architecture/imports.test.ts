@@ -57,7 +57,15 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
   extensions: { values: ['errors', 'connections', 'temporal', 'node:'], types: [] },
   'connection-metrics': { values: [], types: ['connections', '@temporalio/common'] },
   plugin: {
-    values: ['errors', 'connection-metrics', 'connections', 'activities', '@temporalio/plugin', '@temporalio/worker'],
+    values: [
+      'errors',
+      'connection-metrics',
+      'connections',
+      'activities',
+      'workflows-path',
+      '@temporalio/plugin',
+      '@temporalio/worker',
+    ],
     types: [],
   },
   'cache-folder': { values: ['node:'], types: [] },

@@ -12,6 +12,10 @@ export interface WorkerProcess {
   pid: number
   /** Ids of the activities that have started and not ended, as far as it told. */
   running: ReadonlySet<string>
+  /** How often an activity has started. */
+  readonly started: number
+  /** Its log, from level INFO on. */
+  logged: readonly string[]
   /** Resolves when it serves its task queue; rejects when it ends before. */
   ready: Promise<void>
   /** Calls `listener` for each activity that starts from here on. */
@@ -30,6 +34,8 @@ export function startWorkerProcess(script: WorkerScript): WorkerProcess {
   })
   const ended = once(child, 'close').then(([, signal]) => signal as NodeJS.Signals | null)
   const running = new Set<string>()
+  const logged: string[] = []
+  let started = 0
   const listeners = new Set<(activityId: string) => void>()
   let setReady: () => void = () => undefined
   const ready = new Promise<void>((resolve, reject) => {
@@ -39,9 +45,11 @@ export function startWorkerProcess(script: WorkerScript): WorkerProcess {
   createInterface({ input: child.stdout }).on('line', (line) => {
     const [, id, event] = /^(.*) (started|ended)$/.exec(line) ?? []
     if (line === 'ready') setReady()
+    else if (line.startsWith('log ')) logged.push(line.slice('log '.length))
     else if (id !== undefined && event === 'ended') running.delete(id)
     else if (id !== undefined) {
       running.add(id)
+      started += 1
       for (const listener of listeners) listener(id)
     }
   })
@@ -50,5 +58,16 @@ export function startWorkerProcess(script: WorkerScript): WorkerProcess {
     await ended
   }
   onTestFinished(kill)
-  return { pid: child.pid ?? 0, running, ready, onStarted: (listener) => void listeners.add(listener), kill, ended }
+  return {
+    pid: child.pid ?? 0,
+    running,
+    get started() {
+      return started
+    },
+    logged,
+    ready,
+    onStarted: (listener) => void listeners.add(listener),
+    kill,
+    ended,
+  }
 }

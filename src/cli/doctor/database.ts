@@ -3,28 +3,32 @@ import { constants, existsSync, readdirSync } from 'node:fs'
 import { access } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import type { ConnectionConfig } from '../../connections/config.ts'
+import { DATABASES } from '../../connections/databases/index.ts'
 import type { Lease } from '../../connections/lease.ts'
 import { connectionRegistry } from '../../connections/registry.ts'
 import { MillraceError } from '../../errors.ts'
 import { assertStateReadable, readStateVersion, STATE_VERSION } from '../../state/schema.ts'
 import { withScratchDatabase } from '../scratch-database.ts'
 import { fail, failed, ok, warn, type Check } from './check.ts'
+import { existingPart } from './existing-part.ts'
 
 /** A worker's idle database is let go after a while; a diagnosis does not wait for it. */
 const LOCK_TIMEOUT_MS = 1_000
 
 const HINT = "Check the gateway's connection in config.yaml."
 
-/** The file is never made: a database that does not exist yet is tried in memory, with the same settings and extensions. */
+/**
+ * Opens it, authenticates, writes and drops a table. A file is never made: a database that does not exist yet is tried in memory, with
+ * the same settings and extensions, and without the catalogs that do not exist.
+ */
 export async function checkDatabase(connection: ConnectionConfig): Promise<Check[]> {
   const registry = connectionRegistry()
   const owner = registry.attach('doctor')
   try {
-    if (connection.type !== 'duckdb' || connection.database === null || existsSync(connection.database)) {
-      return await probe(connection, describe(connection))
-    }
-    const [opened = ok('database', '')] = await probe({ ...connection, database: null }, '')
-    return [opened.status === 'ok' ? await checkNewFile(connection.database) : opened]
+    const { existing, missing } = existingPart(connection)
+    if (missing === null) return await probe(existing, DATABASES[connection.type].describe(connection))
+    const [opened = ok('database', '')] = await probe(existing, '')
+    return [opened.status === 'ok' ? await checkNewFile(missing) : opened]
   } finally {
     await owner.detach()
   }
@@ -72,10 +76,7 @@ async function probe(connection: ConnectionConfig, description: string): Promise
 /** Made and dropped in one transaction: nobody ever sees it, and the commit is a real one. */
 async function writeProbe(lease: Lease): Promise<void> {
   const table = `"main"."millrace__probe_${process.pid}"`
-  await lease.transaction(async (tx) => {
-    await tx.run(`CREATE TABLE ${table} AS SELECT 1 AS probe`)
-    await tx.run(`DROP TABLE ${table}`)
-  })
+  await lease.script(`CREATE TABLE ${table} AS SELECT 1 AS probe; DROP TABLE ${table}`)
 }
 
 async function checkState(lease: Lease): Promise<Check> {
@@ -99,11 +100,6 @@ async function checkNewFile(file: string): Promise<Check> {
     const hint = 'Create the folder, or let the user that runs Millrace write to it.'
     return fail('database', `${file} is not there, and ${folder} cannot be written to`, hint)
   }
-}
-
-function describe(connection: ConnectionConfig): string {
-  if (connection.type !== 'duckdb') return `the ${connection.type} database`
-  return connection.database ?? 'the database in memory'
 }
 
 /** Extensions lie in `<extension_directory>/<version>/<platform>`. */
