@@ -47,6 +47,8 @@ export interface PlanRequest extends BuildInput {
 export interface BuildStep {
   model: string
   kind: string
+  /** The attached catalog that it writes to; absent for the main database. */
+  catalog?: string
   version: string
   /** Hash of the stored definition it is built from. */
   definition: string

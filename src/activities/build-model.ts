@@ -15,8 +15,11 @@ import { recordFailure, recordWarnings, stepId } from '../state/outcomes.ts'
 import { readDefinition } from '../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
 import { runWarningAudits } from './audit-step.ts'
+import { timesGivenBack } from './count-attempts.ts'
 import { isRetryable, StepError, toFailure } from './failures.ts'
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts'
+import { isGivenBack } from './lease-or-give-back.ts'
+import { enterLakes } from './lake-lanes.ts'
 import { locateError } from './locate-error.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 import { createStepWork, type StepWork } from './step-work.ts'
@@ -34,12 +37,9 @@ const BUSY_PAUSE_MS = 200
 export async function buildModel(projects: WorkerProjects, input: StepInput): Promise<StepOutcome> {
   const startedMs = Date.now()
   using heartbeat = startHeartbeat(input.step.model)
-  const run = {
-    input,
-    heartbeat,
-    attempts: Context.current().info.attempt - 1,
-    first: Context.current().info.attempt === 1,
-  }
+  // Those that were given back tried nothing.
+  const before = Context.current().info.attempt - 1 - timesGivenBack()
+  const run = { input, heartbeat, attempts: before, first: before === 0 }
   try {
     const project = await projects.open(input.project, input.gateway)
     const { result, audits } = await buildWithRetries(run, project)
@@ -52,6 +52,7 @@ export async function buildModel(projects: WorkerProjects, input: StepInput): Pr
   } catch (error) {
     // Whatever a cancelled step died of, it died of its cancellation.
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
+    if (isGivenBack(error)) throw error
     await rememberFailure(projects, input, { error, startedMs, attempts: run.attempts })
     throw toFailure(error, { exhausted: true })
   }
@@ -118,6 +119,7 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
   heartbeat.say('waiting for a connection')
   await using lease = await project.lease({
     holder: input.step.model,
+    ...inCatalog(input),
     signal,
     auth: heartbeat.auth,
     lockTimeoutMs: input.lockTimeoutSeconds * 1000,
@@ -134,9 +136,15 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
     attempts: run.attempts,
     first: run.first,
   })
-  const result = await placed(definition, () => commitStep(work))
-  const warnings = await warn(work)
-  return { result, audits: [...result.audits, ...warnings] }
+  const { reads = [] } = definition.catalogs ?? {}
+  const leaveLakes = await enterLakes(project.connection, { reads, own: input.step.catalog ?? null, signal })
+  try {
+    const result = await placed(definition, () => commitStep(work))
+    const warnings = await warn(work)
+    return { result, audits: [...result.audits, ...warnings] }
+  } finally {
+    leaveLakes()
+  }
 }
 
 /** Writes the step, or finds that it is written already. */
@@ -190,6 +198,11 @@ async function placed<T>(definition: ModelDefinition, work: () => Promise<T>): P
   }
 }
 
+/** A transaction writes to one database: that of the model, where the step is recorded, too. */
+function inCatalog({ step: { catalog } }: StepInput): { catalog?: string } {
+  return catalog === undefined ? {} : { catalog }
+}
+
 interface FailedStep {
   error: unknown
   startedMs: number
@@ -202,7 +215,8 @@ async function rememberFailure(projects: WorkerProjects, input: StepInput, faile
   const audits = failed.error instanceof AuditFailed ? failed.error.audits : []
   try {
     const project = await projects.open(input.project, input.gateway)
-    await using lease: Lease = await project.lease({ holder: input.step.model, lockTimeoutMs: 0, timeoutMs: 10_000 })
+    const options = { holder: input.step.model, ...inCatalog(input), lockTimeoutMs: 0, timeoutMs: 10_000 }
+    await using lease: Lease = await project.lease(options)
     await recordFailure(lease, stepId(input.build, input.index), input.build, {
       code: failure.type ?? 'INTERNAL',
       message: failure.message,

@@ -1,14 +1,14 @@
 /** The activity that ends a build: promotes when every step succeeded, records how each model ended, has the log written into the file. */
-import type { Lease } from '../connections/lease.ts'
-import { MillraceError } from '../errors.ts'
 import type { BuildCounts, FinishInput, ModelProblem } from '../payloads.ts'
 import { dropOldBuilds, endBuild, readBuild, releaseEnvironment, type PlannedBuild } from '../state/builds.ts'
-import { promotionScript, PROMOTION_RACE, readPromoter, type Promotion } from '../state/environments.ts'
-import { readOutcomes } from '../state/outcomes.ts'
-import { readStateVersion } from '../state/schema.ts'
+import { ensureState, readStateVersion, STATE_VERSION } from '../state/schema.ts'
+import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
 import { toFailure } from './failures.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { buildCatalogs } from './model-catalogs.ts'
 import { countStatuses, toModelReports, toProblems } from './model-reports.ts'
+import { promote } from './promote.ts'
+import { readOutcomesOf } from './read-outcomes.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 export interface FinishedBuild {
@@ -22,24 +22,30 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
   using heartbeat = startHeartbeat('finish')
   try {
     const project = await projects.open(input.project, input.gateway)
-    await using lease = await project.lease({
+    await using leases = leaseCatalogs(project, {
       holder: 'finish',
       signal: heartbeat.signal,
       auth: heartbeat.auth,
       lockTimeoutMs: input.lockTimeoutSeconds * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })
-    if ((await readStateVersion(lease)) === 0) return null
+    const lease = await leases.in(null)
+    const version = await readStateVersion(lease)
+    if (version === 0) return null
+    // The worker may have been upgraded since the build was planned.
+    if (version < STATE_VERSION) await ensureState(lease)
     const build = await readBuild(lease, input.build.runId)
     if (build === null) {
       await lease.run(releaseEnvironment(input.build))
       return null
     }
     heartbeat.say('promoting')
-    const promoted = input.status === 'succeeded' && build.promotion !== null && (await promote(lease, build.promotion))
-    const finished = await record(lease, build, input, promoted)
+    const promotion = input.status === 'succeeded' ? build.promotion : null
+    if (promotion !== null) await promote(leases, promotion)
+    const finished = await record(leases, build, input, promotion !== null)
+    const main = await leases.in(null)
     // Makes the file small. Nobody waits for it: what is committed is safe in the log.
-    void lease.checkpoint()
+    void main.checkpoint()
     return finished
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
@@ -47,37 +53,19 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
   }
 }
 
-/** All changed views in one transaction; an attempt after one that committed finds that it did. */
-async function promote(lease: Lease, promotion: Promotion): Promise<boolean> {
-  if ((await readPromoter(lease, promotion)) === promotion.promotedBy) return true
-  try {
-    await lease.script(promotionScript(promotion))
-    return true
-  } catch (error) {
-    // Any error of a commit leaves its outcome open: the environment's record decides.
-    if ((await readPromoter(lease, promotion)) === promotion.promotedBy) return true
-    if (error instanceof Error && error.message.includes(PROMOTION_RACE)) throw environmentChanged(promotion)
-    throw error
-  }
-}
-
 async function record(
-  lease: Lease,
+  leases: CatalogLeases,
   build: PlannedBuild,
   input: FinishInput,
   promoted: boolean,
 ): Promise<FinishedBuild> {
-  const reports = toModelReports(build.models, await readOutcomes(lease, build), input.ending)
+  const reports = toModelReports(build.models, await readOutcomesOf(leases, build), input.ending)
   const ended = { ...build, status: input.status, promoted, startedMs: input.startedMs, endedMs: Date.now() }
-  const old = await dropOldBuilds(lease, ended)
-  await lease.script([...endBuild(ended, reports), ...old].join(';\n'))
+  const old = await dropOldBuilds(await leases.in(null), ended)
+  if (old.length > 0) {
+    for (const catalog of buildCatalogs(build.models)) await (await leases.in(catalog)).script(old.join(';\n'))
+  }
+  const main = await leases.in(null)
+  await main.script([...endBuild(ended, reports), ...old].join(';\n'))
   return { promoted, counts: countStatuses(reports), problems: toProblems(reports) }
-}
-
-function environmentChanged({ environment, project }: Promotion): MillraceError {
-  return new MillraceError(
-    'ENVIRONMENT_CHANGED',
-    `environment '${environment}' of project '${project}' was promoted by another build meanwhile; nothing was moved`,
-    { hint: 'start the build again: what it built is kept' },
-  )
 }

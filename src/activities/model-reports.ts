@@ -18,19 +18,23 @@ import type { MadePlan } from './planner.ts'
 const MAX_PROBLEMS = 100
 
 /** The selected models of a plan, in its order. */
-export function toBuildModels({ plan, steps }: MadePlan): BuildModel[] {
+export function toBuildModels({ plan, steps, definitions }: MadePlan): BuildModel[] {
   const indices = new Map<string, number[]>()
   steps.forEach((step, index) => indices.set(step.model, [...(indices.get(step.model) ?? []), index]))
   return plan.models
     .filter(({ selected }) => selected)
-    .map(({ name, kind, reason, category, intervals }) => ({
-      name,
-      kind,
-      reason,
-      steps: indices.get(name) ?? [],
-      intervals: intervals.map(({ start, end }) => [toIso(start), toIso(end)]),
-      promotedOnly: category !== null,
-    }))
+    .map(({ name, kind, reason, category, intervals }) => {
+      const catalog = definitions.get(name)?.definition.model.relation.catalog ?? null
+      return {
+        name,
+        kind,
+        ...(catalog === null ? {} : { catalog }),
+        reason,
+        steps: indices.get(name) ?? [],
+        intervals: intervals.map(({ start, end }) => [toIso(start), toIso(end)]),
+        promotedOnly: category !== null,
+      }
+    })
 }
 
 /** @param ending null while the build runs. */

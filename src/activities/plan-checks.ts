@@ -4,13 +4,15 @@ import { resolve } from 'node:path'
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError, nearest, ProjectError } from '../errors.ts'
 import { BUILDABLE_KINDS, type Model } from '../project/model.ts'
+import { isSystemName } from '../project/names.ts'
 import type { Project } from '../project/project.ts'
+import { attachedCatalogs, catalogProblems } from './model-catalogs.ts'
 
 type Session = Pick<Lease, 'rows'>
 
-/** @throws ProjectError with NOT_YET for everything selected that this version loads, but does not build. */
+/** @throws ProjectError with NOT_YET for everything selected that this version loads, but does not build; CONFIG for catalogs that nothing is written to. */
 export function assertBuildable(project: Project, models: readonly Model[]): void {
-  const problems: MillraceError[] = []
+  const problems = catalogProblems(project, models)
   const refuse = (what: string, { file, line }: { file: string; line: number }, hint: string): void => {
     problems.push(new MillraceError('NOT_YET', what, { file, line, hint }))
   }
@@ -18,9 +20,6 @@ export function assertBuildable(project: Project, models: readonly Model[]): voi
     const leaveOut = `leave it out: --exclude ${model.name}`
     if (!BUILDABLE_KINDS.has(model.kind.name))
       refuse(`model '${model.name}': kind ${model.kind.name} is not built yet`, model, leaveOut)
-    if (model.relation.catalog !== null && model.relation.catalog !== project.defaultCatalog) {
-      refuse(`model '${model.name}': only the catalog '${project.defaultCatalog}' can be written yet`, model, leaveOut)
-    }
     if (model.gateway !== null && model.gateway !== project.gateway) {
       refuse(`model '${model.name}': a gateway of its own ('${model.gateway}') is not supported yet`, model, leaveOut)
     }
@@ -65,7 +64,7 @@ export function assertRefreshable(models: readonly Model[]): void {
 }
 
 /**
- * @param session null when there is no database yet: it will have no tables.
+ * @param session of the main database; null when there is none yet: it will have no tables, while attached catalogs may.
  * @throws ProjectError with UNKNOWN_TABLE for each name that is neither a model nor in the database, and each file that is not there.
  */
 export async function assertExternalsExist(
@@ -75,6 +74,7 @@ export async function assertExternalsExist(
 ): Promise<void> {
   const known = new Set(project.models.filter((model) => model.enabled).map((model) => model.name))
   const tables = session === null ? new Set<string>() : await readTableNames(session)
+  const unread = session === null ? attachedCatalogs(project) : new Map<string, unknown>()
   const problems = models.flatMap((model) =>
     model.depends_on
       .filter(
@@ -82,7 +82,8 @@ export async function assertExternalsExist(
           !known.has(name) &&
           !tables.has(name) &&
           !tables.has(`main.${name}`) &&
-          !SYSTEM_NAME.test(name) &&
+          !isSystemName(name) &&
+          !unread.has(name.split('.')[0] ?? '') &&
           !isReachableFile(name, project.root),
       )
       .map((name) => unknownTable(model, name, [...known, ...[...tables].filter((table) => !OWN_NAME.test(table))])),
@@ -90,8 +91,6 @@ export async function assertExternalsExist(
   if (problems.length > 0) throw new ProjectError(problems)
 }
 
-/** DuckDB's own views, which every database has. */
-const SYSTEM_NAME = /^(information_schema|pg_catalog)\.|^(main\.)?(duckdb_\w+|sqlite_\w+|pragma_\w+)$/
 /** Nobody means a physical table or the state. */
 const OWN_NAME = /^millrace(__|\.)/
 

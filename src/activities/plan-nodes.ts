@@ -4,7 +4,7 @@ import { createModelGraph } from '../graph/model-graph.ts'
 import type { PlanNode } from '../graph/plan-context.ts'
 import { parseTime } from '../graph/time.ts'
 import { calledAudits } from '../project/definition.ts'
-import { dataHash, metadataHash } from '../project/fingerprint.ts'
+import { dataHash, metadataHash, sha256 } from '../project/fingerprint.ts'
 import type { Model } from '../project/model.ts'
 import type { Project } from '../project/project.ts'
 import { hashSeed, resolveSeedPath } from '../project/seeds.ts'
@@ -27,11 +27,18 @@ export async function planNodes(project: Project, models: readonly Model[], nowM
     end: model.end === null ? null : parseTime(model.end, 'end', nowMs),
     lookback: model.kind.lookback ?? 0,
     allow_partials: model.allow_partials,
-    dataHash: (format) => dataHash(model, project.variables, format),
+    dataHash: (format) => dataHashOf(model, project, format),
     metadataHash: metadataHash(model, calledAudits(model, project.audits)),
     content: contents[index] ?? null,
     self_referencing: model.self_referencing,
   }))
+}
+
+/** A view in one catalog names the other ones that it reads: with another name of the main database it is another view. */
+function dataHashOf(model: Model, project: Project, format: number): string {
+  const own = dataHash(model, project.variables, format)
+  if (model.kind.name !== 'VIEW' || model.relation.catalog === null) return own
+  return sha256([own, project.defaultCatalog])
 }
 
 /** A model without a start has the earliest of its parents', else the latest tick of its cron. */

@@ -10,24 +10,19 @@ import type { BuildId, BuildPlan, PlanRequest } from '../payloads.ts'
 import { projectHash, modelHashes } from '../project/project-hash.ts'
 import type { Project } from '../project/project.ts'
 import { resolveSeedPath } from '../project/seeds.ts'
-import { FINGERPRINT_FORMAT } from '../project/fingerprint.ts'
-import { quoteIdentifier } from '../sql/identifiers.ts'
-import { physicalRelation } from '../sql/physical.ts'
 import { insertBuild, readRunningBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
+import { promotedCatalogs } from '../state/promotion.ts'
 import { ensureState, readStateVersion } from '../state/schema.ts'
-import {
-  insertDefinitions,
-  insertVersions,
-  newDefinitions,
-  type NewDefinition,
-  type NewVersion,
-} from '../state/versions.ts'
+import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
 import { toFailure } from './failures.ts'
 import { startHeartbeat } from './heartbeat.ts'
+import { attachedCatalogs } from './model-catalogs.ts'
 import { makePlan, type MadePlan } from './planner.ts'
 import { planPromotion } from './plan-promotion.ts'
 import { assertPlannable } from './plan-scope.ts'
 import { toBuildModels } from './model-reports.ts'
+import { prepareSteps } from './prepare-steps.ts'
+import { endBegunPromotions } from './promote.ts'
 import { keepSeed } from './seed-select.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 
@@ -44,18 +39,23 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
     // Opening makes the file: only for a plan that holds.
     const first = worker.databaseExists() ? null : await makePlan(project, null, options)
     heartbeat.say('waiting for the database')
-    await using lease = await worker.lease({
+    await using leases = leaseCatalogs(worker, {
       holder: 'plan',
       signal: heartbeat.signal,
       auth: heartbeat.auth,
       lockTimeoutMs: (request.lockTimeoutSeconds ?? 60) * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })
+    const lease = await leases.in(null)
     heartbeat.say('planning')
-    // What was planned for no database holds for an empty one.
+    const attached = attachedCatalogs(project).size > 0
+    if (attached) await endBegunPromotions(leases, project.name)
+    // What was planned for no database holds for an empty one; attached ones may have been there before.
     const made =
-      first !== null && (await readStateVersion(lease)) === 0 ? first : await makePlan(project, lease, options)
-    return await planInto({ project, worker, lease, request, made })
+      first !== null && !attached && (await readStateVersion(lease)) === 0
+        ? first
+        : await makePlan(project, leases, options)
+    return await planInto({ project, worker, leases, request, made })
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
     throw toFailure(error)
@@ -65,21 +65,21 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
 interface Planning {
   project: Project
   worker: WorkerProject
-  lease: Lease
+  leases: CatalogLeases
   request: PlanRequest
   made: MadePlan
 }
 
-async function planInto({ project, worker, lease, request, made }: Planning): Promise<BuildPlan> {
+async function planInto({ project, worker, leases, request, made }: Planning): Promise<BuildPlan> {
   const environment = request.environment ?? 'prod'
-  const promotion = await planPromotion(project, made, lease, {
+  const promotion = await planPromotion(project, made, leases, {
     environment,
     build: request.build,
     adopt: request.adopt === true,
   })
-  await ensureState(lease)
-  await assertEnvironmentFree(lease, project.name, environment, request.build)
-  await createSchemas(lease, made)
+  const main = await leases.in(null)
+  await ensureState(main)
+  await assertEnvironmentFree(main, project.name, environment, request.build)
   for (const model of made.plan.models) {
     if (model.kind !== 'SEED' || model.batches.length === 0) continue
     const file = project.models.find(({ name }) => name === model.name)
@@ -98,14 +98,16 @@ async function planInto({ project, worker, lease, request, made }: Planning): Pr
     models: toBuildModels(made),
     promotion,
   }
-  const definitions = await newDefinitions(lease, definitionsOfSteps(project.name, made))
-  const statements = [
-    ...takeEnvironment(build),
-    ...insertVersions(newVersions(project.name, made)),
-    ...insertDefinitions(definitions),
-    ...insertBuild(build),
-  ]
-  await lease.script(statements.join(';\n'))
+  // The main database last: what has a record there has everything it needs in the others.
+  for (const catalog of new Set([...made.catalogs, ...(promotion === null ? [] : promotedCatalogs(promotion))])) {
+    const other = await leases.in(catalog)
+    await ensureState(other)
+    const statements = await prepareSteps(other, project.name, { made, catalog })
+    if (statements.length > 0) await other.script(statements.join(';\n'))
+  }
+  const lease = await leases.in(null)
+  const prepared = await prepareSteps(lease, project.name, { made, catalog: null })
+  await lease.script([...takeEnvironment(build), ...prepared, ...insertBuild(build)].join(';\n'))
   for (const { hash, definition } of made.definitions.values()) worker.keepDefinition(hash, definition)
   return {
     project: project.name,
@@ -159,40 +161,4 @@ async function isRunning(client: Client, { workflowId, runId }: BuildId): Promis
     if (error instanceof Error && error.name === 'WorkflowNotFoundError') return false
     throw error
   }
-}
-
-/** Before the fan-out: two transactions that create one schema conflict. */
-async function createSchemas(lease: Lease, { steps, definitions }: MadePlan): Promise<void> {
-  const schemas = new Set<string>()
-  for (const { model, version } of steps) {
-    const relation = definitions.get(model)?.definition.model.relation
-    if (relation !== undefined) schemas.add(physicalRelation(relation, version).schema ?? 'main')
-  }
-  if (schemas.size === 0) return
-  const statements = [...schemas].sort().map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`)
-  await lease.script(statements.join('; '))
-}
-
-function newVersions(project: string, { plan, definitions }: MadePlan): NewVersion[] {
-  return plan.models
-    .filter(({ selected, isNew }) => selected && isNew)
-    .map(({ name, kind, version, fingerprint, hasTable }) => {
-      const relation = definitions.get(name)?.definition.model.relation
-      const physical = hasTable && relation !== undefined ? physicalRelation(relation, version) : null
-      return {
-        version,
-        project,
-        model: name,
-        kind,
-        fingerprint,
-        format: FINGERPRINT_FORMAT,
-        physicalSchema: physical?.schema ?? null,
-        physicalName: physical?.name ?? null,
-      }
-    })
-}
-
-function definitionsOfSteps(project: string, { steps, definitions }: MadePlan): NewDefinition[] {
-  const stepped = new Set(steps.map(({ model }) => model))
-  return [...definitions].filter(([name]) => stepped.has(name)).map(([, stored]) => ({ project, ...stored }))
 }

@@ -4,22 +4,23 @@ import { createModelGraph, type ModelGraph } from '../graph/model-graph.ts'
 import type { Coverage, PlanNode } from '../graph/plan-context.ts'
 import { planBuild, type Plan } from '../graph/plan.ts'
 import { selectModels } from '../graph/select.ts'
-import { planSteps } from '../graph/steps.ts'
+import { planSteps, type StepContext } from '../graph/steps.ts'
 import type { BuildStep } from '../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../project/fingerprint.ts'
 import { DEFAULT_STEP } from '../project/millrace-settings.ts'
+import type { Model } from '../project/model.ts'
 import type { Project } from '../project/project.ts'
 import { readEnvironment, type EnvironmentState } from '../state/environments.ts'
 import { readCoverage } from '../state/ledger.ts'
 import { readDurations } from '../state/outcomes.ts'
 import { assertStateReadable, readStateVersion } from '../state/schema.ts'
 import { readVersions, type StoredVersion } from '../state/versions.ts'
+import type { CatalogLeases } from './catalog-leases.ts'
 import { defineModels, type Definitions } from './define-models.ts'
+import { attachedCatalogs, modelCatalogs } from './model-catalogs.ts'
 import { assertBuildable, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
 import { assertPlannable, toRange, toSelection, type PlanScope } from './plan-scope.ts'
-
-type Session = Pick<Lease, 'run' | 'rows'>
 
 export interface PlanOptions extends PlanScope {
   /** Tells one full refresh from another. */
@@ -31,20 +32,27 @@ export interface MadePlan {
   steps: BuildStep[]
   definitions: Definitions
   environment: EnvironmentState
-  stateVersion: number
+  /** Attached catalogs that hold models. */
+  catalogs: string[]
 }
 
-/** What the state says; empty where there is none. */
-interface KnownState {
-  stateVersion: number
-  environment: EnvironmentState
+/** What a database's state says of its models; empty where there is none. */
+interface KnownModels {
   versions: StoredVersion[]
   coverage: Map<string, Coverage>
   durations: Map<string, number>
 }
 
-/** @param session null when there is no database yet: everything is new. */
-export async function makePlan(project: Project, session: Session | null, options: PlanOptions): Promise<MadePlan> {
+interface KnownState extends KnownModels {
+  environment: EnvironmentState
+}
+
+/** @param leases null when there is no database yet: everything is new. */
+export async function makePlan(
+  project: Project,
+  leases: CatalogLeases | null,
+  options: PlanOptions,
+): Promise<MadePlan> {
   assertPlannable(project, options)
   const models = project.models.filter((model) => model.enabled)
   const nodes = await planNodes(project, models, options.executionMs)
@@ -53,8 +61,10 @@ export async function makePlan(project: Project, session: Session | null, option
   const chosen = models.filter((model) => selected.has(model.name))
   assertBuildable(project, chosen)
 
-  const state = await readState(session, project.name, options.environment)
-  await assertExternalsExist(project, chosen, session)
+  const catalogs = modelCatalogs(project, models)
+  const state = await readState(leases, { project: project.name, environment: options.environment, catalogs })
+  const main = (await leases?.in(null)) ?? null
+  await assertExternalsExist(project, chosen, main)
   const plan = planBuild({
     graph,
     selected,
@@ -69,20 +79,26 @@ export async function makePlan(project: Project, session: Session | null, option
     hash: sha256,
   })
   if (options.fullRefresh === true) assertRefreshable(chosen)
-  const definitions = defineModels(project, models, plan)
+  // As the connection has it, where it is open: what is built in another catalog names it.
+  const mainCatalog = main?.database.catalog ?? project.defaultCatalog
+  const all = catalogs.length === 0 ? null : { main: mainCatalog, attached: [...attachedCatalogs(project).keys()] }
+  const definitions = defineModels(project, models, { plan, catalogs: all })
   const hashes = new Map([...definitions].map(([name, { hash }]) => [name, hash]))
   const steps = planSteps(plan.models, {
     graph,
     definitions: hashes,
     durations: state.durations,
     coverage: state.coverage,
-    settings: stepSettings(project),
+    settings: stepSettings(project, models),
   })
-  return { plan, steps, definitions, environment: state.environment, stateVersion: state.stateVersion }
+  return { plan, steps, definitions, environment: state.environment, catalogs }
 }
 
 /** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */
-function stepSettings({ config }: Project): (model: string) => Pick<BuildStep, 'timeoutMs' | 'attempts'> {
+function stepSettings({ config }: Project, models: readonly Model[]): StepContext['settings'] {
+  const catalogs = new Map(
+    models.flatMap(({ name, relation: { catalog } }) => (catalog === null ? [] : [[name, catalog]])),
+  )
   const entries = config.millrace.steps.map(({ models, timeoutMs, attempts }) => ({
     pattern: new RegExp(`^${models.split('*').map(escapeRegExp).join('.*')}$`, 'i'),
     settings: {
@@ -90,7 +106,13 @@ function stepSettings({ config }: Project): (model: string) => Pick<BuildStep, '
       ...(attempts === DEFAULT_STEP.attempts ? {} : { attempts }),
     },
   }))
-  return (model) => entries.find(({ pattern }) => pattern.test(model))?.settings ?? {}
+  return (model) => {
+    const catalog = catalogs.get(model)
+    return {
+      ...(catalog === undefined ? {} : { catalog }),
+      ...entries.find(({ pattern }) => pattern.test(model))?.settings,
+    }
+  }
 }
 
 function escapeRegExp(text: string): string {
@@ -108,19 +130,48 @@ function withEmbedded(graph: ModelGraph<PlanNode>, selected: ReadonlySet<string>
   return all
 }
 
-async function readState(session: Session | null, project: string, environment: string): Promise<KnownState> {
-  const stateVersion = session === null ? 0 : await readStateVersion(session)
-  assertStateReadable(stateVersion)
-  if (session === null || stateVersion === 0) {
-    const nothing = { revision: 0, models: [] }
-    return { stateVersion, environment: nothing, versions: [], coverage: new Map(), durations: new Map() }
+interface StatePlace {
+  project: string
+  environment: string
+  /** Attached ones; main database aside. */
+  catalogs: readonly string[]
+}
+
+async function readState(
+  leases: CatalogLeases | null,
+  { project, environment, catalogs }: StatePlace,
+): Promise<KnownState> {
+  const nothing = { revision: 0, models: [] }
+  if (leases === null) return { environment: nothing, versions: [], coverage: new Map(), durations: new Map() }
+  const main = await leases.in(null)
+  const hasState = await stateIsThere(main)
+  const state = {
+    environment: hasState ? await readEnvironment(main, project, environment) : nothing,
+    ...(await readModels(hasState ? main : null, project)),
   }
+  for (const catalog of catalogs) {
+    const lease = await leases.in(catalog)
+    const { versions, coverage, durations } = await readModels((await stateIsThere(lease)) ? lease : null, project)
+    state.versions.push(...versions)
+    for (const [version, covered] of coverage) state.coverage.set(version, covered)
+    for (const [model, ms] of durations) state.durations.set(model, ms)
+  }
+  return state
+}
+
+/** @throws MillraceError STATE_NEWER */
+async function stateIsThere(lease: Lease): Promise<boolean> {
+  const version = await readStateVersion(lease)
+  assertStateReadable(version)
+  return version > 0
+}
+
+async function readModels(lease: Lease | null, project: string): Promise<KnownModels> {
+  if (lease === null) return { versions: [], coverage: new Map(), durations: new Map() }
   return {
-    stateVersion,
-    environment: await readEnvironment(session, project, environment),
-    versions: await readVersions(session, project),
-    coverage: await readCoverage(session, project),
-    durations: await readDurations(session),
+    versions: await readVersions(lease, project),
+    coverage: await readCoverage(lease, project),
+    durations: await readDurations(lease),
   }
 }
 

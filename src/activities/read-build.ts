@@ -3,10 +3,11 @@ import type { Lease } from '../connections/lease.ts'
 import { toIso } from '../graph/time.ts'
 import type { BuildReport } from '../payloads.ts'
 import { readBuild, readBuildOf, readLatestBuild, readReports, type PlannedBuild } from '../state/builds.ts'
-import { readOutcomes } from '../state/outcomes.ts'
 import { readStateVersion } from '../state/schema.ts'
+import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
 import { toFailure } from './failures.ts'
 import { countStatuses, toModelReports } from './model-reports.ts'
+import { readOutcomesOf } from './read-outcomes.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 /** Models of one page: about 100 KiB. */
@@ -35,24 +36,26 @@ export async function readBuildPage(projects: WorkerProjects, input: ReadBuildIn
   try {
     const { name, gateway } = await projects.defaultGateway(input.project)
     const project = await projects.open(name, input.gateway ?? gateway)
-    await using lease = await project.lease({ holder: 'report', lockTimeoutMs: input.lockTimeoutSeconds * 1000 })
-    return await readPage(lease, name, input)
+    await using leases = leaseCatalogs(project, { holder: 'report', lockTimeoutMs: input.lockTimeoutSeconds * 1000 })
+    return await readPage(leases, name, input)
   } catch (error) {
     throw toFailure(error)
   }
 }
 
-async function readPage(lease: Lease, project: string, input: ReadBuildInput): Promise<ReportPage | null> {
+async function readPage(leases: CatalogLeases, project: string, input: ReadBuildInput): Promise<ReportPage | null> {
+  const lease = await leases.in(null)
   if ((await readStateVersion(lease)) === 0) return null
   const runId = input.runId ?? (await findRun(lease, project, input))
   const build = runId === null ? null : await readBuild(lease, runId)
   if (build === null) return null
-  const all = build.endedMs === null ? toModelReports(build.models, await readOutcomes(lease, build), null) : null
+  const running =
+    build.endedMs === null ? toModelReports(build.models, await readOutcomesOf(leases, build), null) : null
   const models =
-    all?.slice(input.offset, input.offset + PAGE) ?? (await readReports(lease, build.runId, input.offset, PAGE))
+    running?.slice(input.offset, input.offset + PAGE) ?? (await readReports(lease, build.runId, input.offset, PAGE))
   const next = input.offset + PAGE
   return {
-    report: { ...head(build), counts: countStatuses(all ?? (await allReports(lease, build))), models },
+    report: { ...head(build), counts: countStatuses(running ?? (await allReports(lease, build))), models },
     next: next < build.models.length ? next : null,
   }
 }

@@ -1,6 +1,6 @@
 /** The database of the gateway a verb names, without loading the models: a broken model must not stand in the way of a backup. */
+import { leaseCatalogs, type CatalogLeases } from '../activities/catalog-leases.ts'
 import { parseConnection, type ConnectionConfig } from '../connections/config.ts'
-import type { Lease } from '../connections/lease.ts'
 import { connectionRegistry } from '../connections/registry.ts'
 import { loadConfig, type ProjectConfig } from '../project/config.ts'
 import { chooseGateway } from '../project/gateways.ts'
@@ -29,21 +29,24 @@ export function openGateway(config: ProjectConfig, root: string, wanted: string 
   }
 }
 
-/** Runs `work` on a lease; the database is closed when it returns. Waits for a file that is held, saying by whom. */
-export async function withLease<T>(
+/** Runs `work` on leases of the databases; they are closed when it returns. Waits for a file that is held, saying by whom. */
+export async function withLeases<T>(
   connection: ConnectionConfig,
   { options, output }: CommandContext,
-  work: (lease: Lease) => Promise<T>,
+  work: (leases: CatalogLeases) => Promise<T>,
 ): Promise<T> {
   const registry = connectionRegistry()
   const owner = registry.attach('command')
   try {
-    await using lease = await registry.lease(connection, {
-      holder: 'command',
-      lockTimeoutMs: options.lockTimeoutSeconds * 1000,
-      onWaiting: (message) => output.say(message),
-    })
-    return await work(lease)
+    await using leases = leaseCatalogs(
+      { connection, lease: (lease) => registry.lease(connection, lease) },
+      {
+        holder: 'command',
+        lockTimeoutMs: options.lockTimeoutSeconds * 1000,
+        onWaiting: (message) => output.say(message),
+      },
+    )
+    return await work(leases)
   } finally {
     // The last owner closes the database, so that the process can end.
     await owner.detach()

@@ -12,7 +12,10 @@ export interface StateFile {
   exportedAt: string
   /** Version of the state's schema. */
   stateVersion: number
+  /** Of the main database. */
   tables: StateTables
+  /** Of attached catalogs, by name; absent where none has a state of the project. */
+  catalogs?: Record<string, StateTables>
 }
 
 /** Replaces the file in one step: it is the old one or the new one, never a part. @throws MillraceError FILE */
@@ -73,26 +76,43 @@ const headSchema = z.object({
   stateVersion: z.int().positive(),
 })
 const row = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
+const tables = z.record(z.string(), z.array(row))
 const fileSchema = z.object({
   project: z.string(),
   exportedAt: z.string(),
   stateVersion: z.int(),
-  tables: z.record(z.string(), z.array(row)),
+  tables,
+  catalogs: z.record(z.string(), tables).optional(),
 })
 
 /** Piece by piece: a large ledger is longer than one string may be. */
-async function writeContent(file: FileHandle, { tables, ...content }: StateFile): Promise<void> {
+async function writeContent(file: FileHandle, { tables, catalogs = {}, ...content }: StateFile): Promise<void> {
   const head = JSON.stringify({ format: FORMAT, formatVersion: FORMAT_VERSION, ...content }, null, 2)
-  await file.write(`${head.slice(0, -2)},\n  "tables": {`)
+  await file.write(`${head.slice(0, -2)},\n  "tables": `)
+  await writeTables(file, tables, '  ')
+  const others = Object.entries(catalogs)
+  if (others.length > 0) {
+    await file.write(',\n  "catalogs": {')
+    for (const [index, [catalog, own]] of others.entries()) {
+      await file.write(`${index === 0 ? '' : ','}\n    ${JSON.stringify(catalog)}: `)
+      await writeTables(file, own, '    ')
+    }
+    await file.write('\n  }')
+  }
+  await file.write('\n}\n')
+}
+
+async function writeTables(file: FileHandle, tables: StateTables, indent: string): Promise<void> {
+  await file.write('{')
   for (const [index, [table, rows]] of Object.entries(tables).entries()) {
-    await file.write(`${index === 0 ? '' : ','}\n    ${JSON.stringify(table)}: [`)
+    await file.write(`${index === 0 ? '' : ','}\n${indent}  ${JSON.stringify(table)}: [`)
     for (let from = 0; from < rows.length; from += CHUNK_ROWS) {
-      const lines = rows.slice(from, from + CHUNK_ROWS).map((row) => `\n      ${JSON.stringify(row)}`)
+      const lines = rows.slice(from, from + CHUNK_ROWS).map((row) => `\n${indent}    ${JSON.stringify(row)}`)
       await file.write(`${from === 0 ? '' : ','}${lines.join(',')}`)
     }
-    await file.write(rows.length === 0 ? ']' : '\n    ]')
+    await file.write(rows.length === 0 ? ']' : `\n${indent}  ]`)
   }
-  await file.write('\n  }\n}\n')
+  await file.write(`\n${indent}}`)
 }
 
 async function readText(path: string): Promise<string> {

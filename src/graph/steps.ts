@@ -16,7 +16,7 @@ export interface StepContext {
   /** By version, as planned from. */
   coverage: ReadonlyMap<string, Coverage>
   /** What the project says of the model's steps, where it differs from the default. */
-  settings: (model: string) => Pick<BuildStep, 'timeoutMs' | 'attempts'>
+  settings: (model: string) => Pick<BuildStep, 'catalog' | 'timeoutMs' | 'attempts'>
 }
 
 /**

@@ -21,8 +21,20 @@ export interface ModelDefinition {
   variables: Record<string, VariableValue>
   gateway: string
   defaultCatalog: string
+  /** Where the project's tables are in several databases; absent in one. */
+  catalogs?: DefinitionCatalogs
   /** By the name in `depends_on`. */
   inputs: Record<string, DefinitionInput>
+}
+
+/** Names of catalogs, as the connection has them. */
+export interface DefinitionCatalogs {
+  /** The model's table is there. */
+  own: string
+  /** What names without a catalog mean. */
+  main: string
+  /** Others that are read, also through views and embedded models. */
+  reads: readonly string[]
 }
 
 export interface DefinitionParts {
@@ -30,6 +42,8 @@ export interface DefinitionParts {
   variables: Record<string, VariableValue>
   gateway: string
   defaultCatalog: string
+  /** Null where all tables are in one database. */
+  catalogs?: DefinitionCatalogs | null
   inputs: Record<string, DefinitionInput>
 }
 
@@ -43,8 +57,16 @@ export function createDefinition(model: Model, parts: DefinitionParts): ModelDef
   ]
   const used = new Set(texts.flatMap((text) => [...usedVariables(text)]))
   const variables = Object.entries(parts.variables).filter(([name]) => used.has(name))
-  const { gateway, defaultCatalog, inputs } = parts
-  return { model, audits, variables: Object.fromEntries(variables), gateway, defaultCatalog, inputs }
+  const { gateway, defaultCatalog, catalogs = null, inputs } = parts
+  return {
+    model,
+    audits,
+    variables: Object.fromEntries(variables),
+    gateway,
+    defaultCatalog,
+    ...(catalogs === null ? {} : { catalogs }),
+    inputs,
+  }
 }
 
 /** The name a definition is stored and asked for by. */

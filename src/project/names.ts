@@ -12,3 +12,10 @@ export function relationKey(table: TableReference, defaultCatalog: string): stri
 export function normalizedName(relation: RelationName, defaultCatalog: string): string {
   return displayName(relation.catalog === defaultCatalog.toLowerCase() ? { ...relation, catalog: null } : relation)
 }
+
+/** Names of DuckDB's own views, which every database has. */
+export function isSystemName(name: string): boolean {
+  return SYSTEM_NAME.test(name)
+}
+
+const SYSTEM_NAME = /^(information_schema|pg_catalog)\.|^(main\.)?(duckdb_\w+|sqlite_\w+|pragma_\w+)$/

@@ -4,10 +4,10 @@ import { MillraceError } from '../errors.ts'
 import { quoteRelation } from '../sql/identifiers.ts'
 import { expandMacros, type MacroEnvironment } from '../sql/macros.ts'
 import { rewriteTables } from '../sql/rewrite.ts'
-import type { ModelDefinition } from './definition.ts'
+import type { DefinitionCatalogs, ModelDefinition } from './definition.ts'
 import { hasInterval } from './macro-environment.ts'
-import type { SqlText } from './model.ts'
-import { normalizedName } from './names.ts'
+import type { RelationName, SqlText } from './model.ts'
+import { isSystemName, normalizedName } from './names.ts'
 import type { SqlParser } from './sql-parser.ts'
 
 export interface RenderOptions {
@@ -24,6 +24,15 @@ export interface RenderOptions {
 
 /** @throws MillraceError with the model's file and line when a macro or the SQL is wrong. */
 export async function renderQuery(definition: ModelDefinition, options: RenderOptions): Promise<string> {
+  return renderWithin(definition, options, definition.catalogs ?? null)
+}
+
+/** @param catalogs of the model whose query it becomes a part of: that one's session runs it. */
+async function renderWithin(
+  definition: ModelDefinition,
+  options: RenderOptions,
+  catalogs: DefinitionCatalogs | null,
+): Promise<string> {
   const { model } = definition
   if (model.query === null) throw new TypeError(`model '${model.name}' has no query`)
   const place = { file: model.file, line: model.query.line }
@@ -36,13 +45,13 @@ export async function renderQuery(definition: ModelDefinition, options: RenderOp
       line: place.line + (problem.line ?? 1) - 1,
     })
   }
-  const embedded = await renderEmbedded(definition, options)
+  const embedded = await renderEmbedded(definition, options, catalogs)
   return rewriteTables(text, parsed.references, {
     table(relation) {
       const name = normalizedName(relation, definition.defaultCatalog)
       const input = definition.inputs[name]
-      if (input?.type === 'table') return quoteRelation(input.relation)
-      return embedded.get(name) ?? null
+      if (input?.type === 'table') return quoteRelation(seenFrom(catalogs, input.relation))
+      return embedded.get(name) ?? external(relation, name, catalogs)
     },
     path: (path) => absolutePath(path, options.root),
   })
@@ -70,10 +79,27 @@ export function macroEnvironment(definition: ModelDefinition, options: RenderOpt
   }
 }
 
-async function renderEmbedded(definition: ModelDefinition, options: RenderOptions): Promise<Map<string, string>> {
+/** Without the catalog where it is the session's own: the file may be attached under any name. */
+function seenFrom(catalogs: DefinitionCatalogs | null, relation: RelationName): RelationName {
+  return relation.catalog === catalogs?.own ? { ...relation, catalog: null } : relation
+}
+
+/** Names without a catalog mean the main database, also in the session of another; null to leave what means the same there. */
+function external(relation: RelationName, name: string, catalogs: DefinitionCatalogs | null): string | null {
+  if (catalogs === null || catalogs.own === catalogs.main) return null
+  if (relation.catalog !== null || isSystemName(name)) return null
+  return quoteRelation({ catalog: catalogs.main, schema: relation.schema ?? 'main', name: relation.name })
+}
+
+async function renderEmbedded(
+  definition: ModelDefinition,
+  options: RenderOptions,
+  catalogs: DefinitionCatalogs | null,
+): Promise<Map<string, string>> {
   const rendered = new Map<string, string>()
   for (const [name, input] of Object.entries(definition.inputs)) {
-    if (input.type === 'embedded') rendered.set(name, `(\n${await renderQuery(input.definition, options)}\n)`)
+    if (input.type === 'embedded')
+      rendered.set(name, `(\n${await renderWithin(input.definition, options, catalogs)}\n)`)
   }
   return rendered
 }

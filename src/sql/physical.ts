@@ -7,8 +7,12 @@ export function physicalRelation(model: RelationName, version: string): Relation
   return { catalog: null, schema: `millrace__${schema}`, name: `${schema}__${model.name}__${version}` }
 }
 
-/** The view of a model: `a.b` in `prod`, `a__dev.b` in `dev`. */
+/** The view of a model: `a.b` in `prod`, `a__dev.b` in `dev`; in the model's catalog. */
 export function environmentView(model: RelationName, environment: string): RelationName {
   const schema = model.schema ?? 'main'
-  return { catalog: null, schema: environment === 'prod' ? schema : `${schema}__${environment}`, name: model.name }
+  return {
+    catalog: model.catalog,
+    schema: environment === 'prod' ? schema : `${schema}__${environment}`,
+    name: model.name,
+  }
 }

@@ -26,6 +26,8 @@ export interface QualifiedColumn {
   relation: RelationName
   start: number
   end: number
+  /** The same with a catalog before it (`c.s.t.x`), which `s.t.x.field` may be, too; null where there are fewer names. */
+  withCatalog: { relation: RelationName; end: number } | null
 }
 
 /** A literal path in a table function such as `read_csv('x.csv')`. */
@@ -118,10 +120,14 @@ function addColumn(node: TreeNode, { found, at }: Walk): void {
   if (names.length < 3) return
   const place = at.nameAt(node['query_location'], 2)
   if (place === null) return
+  const [first = null, second = '', third = ''] = names
+  const whole = names.length < 4 ? null : at.nameAt(node['query_location'], 3)
   found.columns.push({
-    relation: lowerCase({ catalog: null, schema: names[0] ?? null, name: names[1] ?? '' }),
+    relation: lowerCase({ catalog: null, schema: first, name: second }),
     start: place.start,
     end: place.end,
+    withCatalog:
+      whole === null ? null : { relation: lowerCase({ catalog: first, schema: second, name: third }), end: whole.end },
   })
 }
 

@@ -37,14 +37,25 @@ export function rewriteTables(sql: string, references: QueryReferences, replacem
   }
   for (const column of references.columns) {
     // `s.t.x` may also be a field of a column of a table called `s`: then the name in the query decides.
-    const alias = named.has(column.relation.schema ?? '') ? undefined : aliases.get(displayName(column.relation))
-    if (alias !== undefined) edits.push({ start: column.start, end: column.end, text: quoteIdentifier(alias) })
+    if (named.has(column.relation.schema ?? '')) continue
+    const whole = column.withCatalog === null ? undefined : aliases.get(displayName(column.withCatalog.relation))
+    const alias =
+      whole ?? aliases.get(displayName(column.relation)) ?? aliases.get(withoutCatalog(column.relation, aliases))
+    const end = whole === undefined ? column.end : (column.withCatalog?.end ?? column.end)
+    if (alias !== undefined) edits.push({ start: column.start, end, text: quoteIdentifier(alias) })
   }
   for (const literal of references.paths) {
     const path = replacements.path(literal.path)
     if (path !== null) edits.push({ start: literal.start, end: literal.end, text: quoteString(path) })
   }
   return applyEdits(sql, edits)
+}
+
+/** The one table `c.s.t` that `s.t` means. */
+function withoutCatalog(relation: RelationName, aliases: ReadonlyMap<string, string>): string {
+  const ends = `.${displayName(relation)}`
+  const found = [...aliases.keys()].filter((name) => name.endsWith(ends))
+  return found.length === 1 ? (found[0] ?? '') : ''
 }
 
 /** Two unaliased tables of one name in different schemas cannot both be called by that name. */

@@ -3,7 +3,7 @@ import type { Lease } from '../connections/lease.ts'
 import type { BuildId, BuildStatus, ModelReport } from '../payloads.ts'
 import { quoteString } from '../sql/identifiers.ts'
 import { bulkInsert } from './bulk.ts'
-import type { Promotion } from './environments.ts'
+import type { Promotion } from './promotion.ts'
 import { toTimestamp } from './timestamps.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
@@ -14,6 +14,8 @@ export const KEPT_BUILDS = 200
 export interface BuildModel {
   name: string
   kind: string
+  /** The attached catalog that it is in, and its steps are recorded in; absent for the main database. */
+  catalog?: string
   reason: string | null
   /** Indices of its steps; none: unchanged. */
   steps: number[]
@@ -131,7 +133,10 @@ export function endBuild(build: BuildRecord, reports: readonly ModelReport[]): s
   ]
 }
 
-/** SQL that drops the builds of an environment beyond the newest {@link KEPT_BUILDS}; none when there are no others. */
+/**
+ * SQL that drops the builds of an environment beyond the newest {@link KEPT_BUILDS}; none when there are no others. Attached
+ * catalogs hold steps of theirs, too: there it is run as it is.
+ */
 export async function dropOldBuilds(session: Session, { project, environment }: BuildRecord): Promise<string[]> {
   const old = await session.rows<{ run_id: string }>(
     `SELECT run_id FROM millrace.builds WHERE project = $1 AND environment = $2 ORDER BY started_at DESC OFFSET ${KEPT_BUILDS}`,

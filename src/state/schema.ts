@@ -57,6 +57,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE millrace.build_models (
     run_id VARCHAR NOT NULL, position INTEGER NOT NULL, model VARCHAR NOT NULL, report VARCHAR NOT NULL);
   `,
+  `
+  -- NULL: the view is in this database.
+  ALTER TABLE millrace.environment_models ADD COLUMN view_catalog VARCHAR;
+
+  -- In the main database: builds whose promotion over several catalogs was begun and has not ended.
+  CREATE TABLE millrace.promotion_journal (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
+    begun_at TIMESTAMP NOT NULL, PRIMARY KEY (project, environment));
+  `,
 ]
 
 export const STATE_VERSION = MIGRATIONS.length

@@ -6,7 +6,8 @@ import type { Lease } from '../connections/lease.ts'
 import { classifySqlError, type SqlErrorKind } from '../connections/sql-errors.ts'
 import type { Transaction } from '../connections/transaction.ts'
 import { MillraceError } from '../errors.ts'
-import { quoteIdentifier } from '../sql/identifiers.ts'
+import type { RelationName } from '../project/model.ts'
+import { displayName, quoteIdentifier } from '../sql/identifiers.ts'
 import { bulkInsert, type BulkRow } from './bulk.ts'
 import { findOccupants } from './environments.ts'
 import { STATE_VERSION } from './schema.ts'
@@ -14,7 +15,7 @@ import { STATE_VERSION } from './schema.ts'
 /** Rows by table of the schema `millrace`; times are text, large integers too. */
 export type StateTables = Record<string, BulkRow[]>
 
-/** Which rows of each table are a project's (`$1`). Not here: what a running build holds, and what all projects share. */
+/** Which rows of each table are a project's (`$1`). Not here: what a running build holds or has begun, and what all projects share. */
 const OWN_ROWS: Readonly<Record<string, string>> = {
   versions: 'project = $1',
   definitions: 'project = $1',
@@ -50,7 +51,7 @@ export interface ImportedState {
   imported: Record<string, number>
   /** Versions whose tables are not in this database, by display name: they count as not built. */
   missingTables: string[]
-  /** Views of environments that are not in this database: they are made by the next promotion. */
+  /** Views of environments that are not there: they are made by the next promotion. */
   missingViews: string[]
 }
 
@@ -122,14 +123,14 @@ interface Kept {
  * would take both for done.
  */
 async function withoutMissing(tx: Transaction, tables: StateTables): Promise<Kept> {
-  const physical = (tables['versions'] ?? []).flatMap((row) => place(row, 'physical_schema', 'physical_name'))
-  const views = (tables['environment_models'] ?? []).flatMap((row) => place(row, 'view_schema', 'view_name'))
+  const physical = (tables['versions'] ?? []).flatMap((row) => place(row, 'physical'))
+  const views = (tables['environment_models'] ?? []).flatMap((row) => place(row, 'view'))
   const occupants = await findOccupants(
     tx,
-    [...physical, ...views].map(({ schema, name }) => ({ catalog: null, schema, name })),
+    [...physical, ...views].map(({ relation }) => relation),
   )
-  const present = new Set(occupants.map(({ relation }) => keyOf(relation.schema ?? 'main', relation.name)))
-  const isMissing = ({ schema, name }: Place): boolean => !present.has(keyOf(schema, name))
+  const present = new Set(occupants.map(({ relation }) => keyOf(relation)))
+  const isMissing = ({ relation }: Place): boolean => !present.has(keyOf(relation))
   const recorded = new Set((tables['ledger'] ?? []).map((row) => row['version']))
   const lostTables = physical.filter((table) => recorded.has(table.row['version'] ?? null) && isMissing(table))
   const lostViews = views.filter(isMissing)
@@ -141,25 +142,27 @@ async function withoutMissing(tx: Transaction, tables: StateTables): Promise<Kep
       ledger: (tables['ledger'] ?? []).filter((row) => !lostVersions.has(row['version'])),
       environment_models: (tables['environment_models'] ?? []).filter((row) => !lostRows.has(row)),
     },
-    missingTables: lostTables.map(({ schema, name }) => `${schema}.${name}`),
-    missingViews: lostViews.map(({ schema, name }) => `${schema}.${name}`),
+    missingTables: lostTables.map(({ relation }) => displayName(relation)),
+    missingViews: lostViews.map(({ relation }) => displayName(relation)),
   }
 }
 
 interface Place {
   row: BulkRow
-  schema: string
-  name: string
+  relation: RelationName
 }
 
 /** None for a model without a table. */
-function place(row: BulkRow, schemaColumn: string, nameColumn: string): Place[] {
-  const name = row[nameColumn]
-  return typeof name === 'string' ? [{ row, schema: String(row[schemaColumn] ?? 'main'), name }] : []
+function place(row: BulkRow, what: 'physical' | 'view'): Place[] {
+  const [catalog = null, schema, name] = ['catalog', 'schema', 'name'].map((part) => row[`${what}_${part}`])
+  if (typeof name !== 'string') return []
+  return [
+    { row, relation: { catalog: catalog === null ? null : String(catalog), schema: String(schema ?? 'main'), name } },
+  ]
 }
 
-function keyOf(schema: string, name: string): string {
-  return JSON.stringify([schema.toLowerCase(), name.toLowerCase()])
+function keyOf({ catalog, schema, name }: RelationName): string {
+  return JSON.stringify([catalog, schema, name]).toLowerCase()
 }
 
 interface TableRows {

@@ -1,14 +1,17 @@
 /** `state export|import FILE`: what a project's database says is built, for moves and backups. */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Lease } from '../../connections/lease.ts'
+import type { CatalogLeases } from '../../activities/catalog-leases.ts'
+import { writableCatalogs } from '../../activities/model-catalogs.ts'
+import type { DuckDBConfig } from '../../connections/config.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { MillraceError, nearest } from '../../errors.ts'
-import { assertStateReadable, ensureState, readStateVersion, STATE_VERSION } from '../../state/schema.ts'
-import { exportState, importState, type ImportedState } from '../../state/transfer.ts'
+import { STATE_VERSION } from '../../state/schema.ts'
+import { STATE_TABLES, type ImportedState, type StateTables } from '../../state/transfer.ts'
+import { exportStates, importStates } from '../catalog-states.ts'
 import type { CommandContext, Verb } from '../command.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
-import { readGateway, withLease, type Gateway } from '../open-gateway.ts'
+import { readGateway, withLeases, type Gateway } from '../open-gateway.ts'
 import { readStateFile, writeStateFile } from '../state-file.ts'
 
 const USAGE = 'export FILE | import FILE'
@@ -37,19 +40,20 @@ async function exportTo(context: CommandContext, file: string): Promise<ExitCode
   const { project } = gateway.config
   const { connection } = gateway
   // Opening a file that is not there would make it.
-  if (connection.type === 'duckdb' && (connection.database === null || !existsSync(connection.database))) {
-    throw noState(gateway)
-  }
-  const tables = await inDatabase(context, gateway, async (lease) => {
-    const version = await readStateVersion(lease)
-    if (version === 0) throw noState(gateway)
-    assertStateReadable(version)
-    await ensureState(lease)
-    return exportState(lease, project)
+  if (connection.type === 'duckdb' && !mayBeThere(connection)) throw noState(gateway)
+  const states = await inDatabases(context, gateway, (leases) =>
+    exportStates(leases, project, writableCatalogs(connection.catalogs)),
+  )
+  if (states === null) throw noState(gateway)
+  const { tables, catalogs } = states
+  await writeStateFile(file, {
+    project,
+    exportedAt: new Date().toISOString(),
+    stateVersion: STATE_VERSION,
+    tables,
+    ...(Object.keys(catalogs).length === 0 ? {} : { catalogs }),
   })
-  if (Object.values(tables).every((rows) => rows.length === 0)) throw noState(gateway)
-  await writeStateFile(file, { project, exportedAt: new Date().toISOString(), stateVersion: STATE_VERSION, tables })
-  const rows = Object.fromEntries(Object.entries(tables).map(([table, found]) => [table, found.length]))
+  const rows = countRows([tables, ...Object.values(catalogs)])
   context.output.answer(`Exported the state of project '${project}' to ${file}: ${describe(rows)}`, {
     project,
     file,
@@ -72,11 +76,9 @@ async function importFrom(context: CommandContext, file: string): Promise<ExitCo
       },
     )
   }
-  const imported = await inDatabase(context, gateway, async (lease) => {
-    assertStateReadable(await readStateVersion(lease))
-    await ensureState(lease)
-    return importState(lease, project, content.tables)
-  })
+  const imported = await inDatabases(context, gateway, (leases) =>
+    importStates(leases, content, writableCatalogs(gateway.connection.catalogs)),
+  )
   for (const line of remarks(imported)) context.output.notice(line)
   context.output.answer(`Imported the state of project '${project}' from ${file}: ${describe(imported.imported)}`, {
     project,
@@ -89,14 +91,25 @@ async function importFrom(context: CommandContext, file: string): Promise<ExitCo
   return EXIT.done
 }
 
+/** What is in memory has no state that outlives a command. */
+function mayBeThere({ database, defaultCatalog }: DuckDBConfig): boolean {
+  return database === null ? defaultCatalog !== null : existsSync(database)
+}
+
+function countRows(states: readonly StateTables[]): Record<string, number> {
+  return Object.fromEntries(
+    STATE_TABLES.map((table) => [table, states.reduce((sum, state) => sum + (state[table]?.length ?? 0), 0)]),
+  )
+}
+
 /** Errors of the database become the user's. */
-async function inDatabase<T>(
+async function inDatabases<T>(
   context: CommandContext,
   { connection }: Gateway,
-  work: (lease: Lease) => Promise<T>,
+  work: (leases: CatalogLeases) => Promise<T>,
 ): Promise<T> {
   try {
-    return await withLease(connection, context, work)
+    return await withLeases(connection, context, work)
   } catch (error) {
     if (error instanceof MillraceError) throw error
     const { message, hint } = classifySqlError(error)
