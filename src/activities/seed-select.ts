@@ -2,7 +2,6 @@
 import { existsSync } from 'node:fs'
 import { copyFile, mkdir, rename } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import type { Model } from '../project/model.ts'
 import { hashSeed, resolveSeedPath } from '../project/seeds.ts'
@@ -20,18 +19,16 @@ export async function keepSeed(root: string, path: string, content: string): Pro
 }
 
 /**
- * SQL that reads a seed step's file.
+ * SQL that reads a seed step's file, on this machine.
  * @throws MillraceError SEED when neither the kept copy nor the project's file has the planned content.
  */
-export async function seedSelect(
-  session: Pick<Lease, 'rows'>,
-  { step, definition, project }: StepWork,
-): Promise<string> {
+export async function seedSelect({ step, definition, project, lease }: StepWork): Promise<string> {
   const { model } = definition
   const file = await seedFile(project.root, model, step.inputs)
   const settings = model.kind.csv_settings
   const declared = Object.entries(model.columns ?? {}).map(([name, type]) => ({ name, type }))
-  const columns = model.columns === null ? await session.rows<SeedColumn>(seedColumnsQuery(file, settings)) : declared
+  const columns =
+    model.columns === null ? await lease.localRows<SeedColumn>(seedColumnsQuery(file, settings)) : declared
   return seedQuery(file, settings, columns)
 }
 

@@ -9,7 +9,7 @@ import { renderOptions, type StepWork } from './step-work.ts'
 /** What the step's rows come from. */
 export async function stepQuery(work: StepWork): Promise<string> {
   const { definition } = work
-  if (definition.model.kind.name === 'SEED') return seedSelect(work.lease, work)
+  if (definition.model.kind.name === 'SEED') return seedSelect(work)
   return typedQuery(await renderQuery(definition, renderOptions(work, 'evaluating')), definition.model.columns)
 }
 

@@ -40,9 +40,18 @@ const RUN = 'run-1'
 /** Failing is what many attempts are for. */
 const QUIET = new DefaultLogger('ERROR')
 
-/** Plans the project up to `now`; nothing is built. */
-export async function planForAttempts(files: Record<string, string>, now: string): Promise<PlannedProject> {
-  const root = await createProject(files)
+/**
+ * Plans the project up to `now`; nothing is built.
+ * @param connection the gateway's, where it is not the file `w.duckdb`.
+ */
+export async function planForAttempts(
+  files: Record<string, string>,
+  now: string,
+  connection?: Record<string, unknown>,
+): Promise<PlannedProject> {
+  const there = `gateways: { there: { connection: ${JSON.stringify(connection)} } }
+model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`
+  const root = await createProject(connection === undefined ? files : { 'config.yaml': there, ...files })
   const registry = createConnectionRegistry()
   const owner = registry.attach('test')
   const projects = new WorkerProjects([root], { env: {}, registry })
@@ -54,7 +63,7 @@ export async function planForAttempts(files: Record<string, string>, now: string
   const request = { build: { workflowId: 'build', runId: RUN }, executionMs }
   const planning: Promise<BuildPlan> = new MockActivityEnvironment().run(() => planProject(projects, request))
   const plan = await planning
-  const config = parseConnection({ type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
+  const config = parseConnection(connection ?? { type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
   const lease = (): Promise<Lease> => registry.lease(config, { holder: 'test' })
 
   return {

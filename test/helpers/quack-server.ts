@@ -83,7 +83,7 @@ interface Running {
   child: ChildProcess
   lines: Interface
   /** Answers come in the order of questions. */
-  waiting: { resolve(line: string): void; reject(error: Error): void }[]
+  waiting: { resolve: (line: string) => void; reject: (error: Error) => void }[]
 }
 
 async function start(args: string[], cwd: string): Promise<Running> {
