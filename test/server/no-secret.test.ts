@@ -157,7 +157,7 @@ function config({ quack, gone, bucket, oauth }: Places): string {
     command: [
       process.execPath,
       '-e',
-      `console.log('${[...PRINTED_TOKEN].reverse().join('')}'.split('').reverse().join(''))`,
+      `console.log('${Array.from(PRINTED_TOKEN).toReversed().join('')}'.split('').reverse().join(''))`,
     ],
   }
   const other = { type: 'http', scope: 'http://127.0.0.1:2/', bearer_token: printed }
