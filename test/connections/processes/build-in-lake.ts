@@ -62,8 +62,11 @@ async function step(builder: number, round: number): Promise<void> {
   const place = `s${builder % 4}`
   const name = `t_${number}_${builder}`
   await using lease = await registry.lease(config, { holder: name })
+  // Reads the lake while others replace its tables, as the query of a model does.
+  const read = ['ledger', ...(round === 0 ? [] : [`${place}.v_${number}_${builder}`])]
   await lease.stage(`CREATE OR REPLACE TEMP TABLE staged AS
-    SELECT ${number} AS process, ${builder} AS builder, ${round} AS round, '${place}' AS place FROM range(${size(round)})`)
+    SELECT ${number} AS process, ${builder} AS builder, ${round} AS round, '${place}' AS place FROM range(${size(round)})
+    WHERE ${read.map((table) => `(SELECT count(*) FROM ${table}) >= 0`).join(' AND ')}`)
   const isRecorded = await lease.transaction(async (tx) => {
     const recorded = await tx.rows(
       `SELECT 1 FROM ledger WHERE process = ${number} AND builder = ${builder} AND round = ${round}`,
