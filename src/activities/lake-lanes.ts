@@ -4,7 +4,7 @@
  */
 import type { ConnectionConfig } from '../connections/config.ts'
 import { duckLakeIdentity } from '../connections/config/ducklake-config.ts'
-import { createWriterLane } from '../connections/writer-lane.ts'
+import { createWriterLane } from '../connections/limits/writer-lane.ts'
 
 export interface LakeReader {
   /** Names of catalogs that it reads; null for any. */

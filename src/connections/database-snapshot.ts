@@ -1,6 +1,6 @@
 /** What is to be seen of one database of the process. */
 import type { TokenSourceSnapshot } from './credentials/token-source.ts'
-import type { Holder } from './fair-queue.ts'
+import type { Holder } from './limits/fair-queue.ts'
 import type { KeySnapshot } from './key-records.ts'
 
 export interface DatabaseSnapshot extends KeySnapshot {

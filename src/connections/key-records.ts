@@ -7,7 +7,7 @@ import {
   type Breaker,
   type BreakerOptions,
   type BreakerSnapshot,
-} from './breaker.ts'
+} from './limits/breaker.ts'
 import { classifySqlError } from './sql-errors.ts'
 
 /** Errors of opening and connecting, and those that ended an instance; not of statements. */

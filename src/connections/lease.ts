@@ -1,10 +1,10 @@
 /** One holder's connection, from the registry until its release. */
-import type { WriterLane } from './admission.ts'
-import type { CheckpointGate } from './checkpoint-gate.ts'
+import type { WriterLane } from './limits/admission.ts'
+import type { CheckpointGate } from './limits/checkpoint-gate.ts'
 import type { DatabaseCapabilities, Target } from './databases/database.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
 import type { SqlValues } from './channel.ts'
-import { laneThenGate } from './lane.ts'
+import { laneThenGate } from './limits/lane.ts'
 import type { Session } from './session.ts'
 import { runScript, runTransaction, type Transaction } from './transaction.ts'
 import { replaceBy, runUploads, type Upload } from './upload.ts'

@@ -1,6 +1,6 @@
 /** An open instance with what belongs to it: the gate of its file's checkpoints, and its end. */
-import type { CheckpointGate } from './checkpoint-gate.ts'
-import { createCheckpointGate } from './checkpoint-gate.ts'
+import type { CheckpointGate } from './limits/checkpoint-gate.ts'
+import { createCheckpointGate } from './limits/checkpoint-gate.ts'
 import type { OpenedDatabase } from './databases/database.ts'
 
 export interface Served {

@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { Channel, SqlValues } from './channel.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { CredentialRefused } from './credential-refused.ts'
-import { LONGEST_TIMER_MS } from './longest-timer.ts'
+import { LONGEST_TIMER_MS } from './limits/longest-timer.ts'
 import { classifySqlError, mayBeRefusal } from './sql-errors.ts'
 
 export interface Statement {

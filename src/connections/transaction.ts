@@ -1,5 +1,5 @@
 /** BEGIN … COMMIT on one session, with the rules that were measured to be needed. */
-import type { Admission } from './admission.ts'
+import type { Admission } from './limits/admission.ts'
 import { CommitOutcomeUnknown } from './commit-outcome-unknown.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
 import type { SqlValues } from './channel.ts'

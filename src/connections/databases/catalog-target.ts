@@ -1,7 +1,7 @@
 /** What each catalog of an instance promises to whoever writes to it. */
 import type { AttachedDatabase } from '../config/attached-database.ts'
 import { duckLakeIdentity } from '../config/ducklake-config.ts'
-import { createWriterLane } from '../writer-lane.ts'
+import { createWriterLane } from '../limits/writer-lane.ts'
 import type { DatabaseCapabilities, NotWritable, Target } from './database.ts'
 import type { PostgresLock } from './postgres-lock.ts'
 

@@ -1,6 +1,6 @@
 /** What generic code knows of a database type: one file per type, one line in the map. */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { WriterLane } from '../admission.ts'
+import type { WriterLane } from '../limits/admission.ts'
 import type { Channel } from '../channel.ts'
 import type { ConnectionConfig } from '../config.ts'
 import type { AuthContext } from '../credentials/auth-context.ts'

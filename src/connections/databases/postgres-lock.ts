@@ -3,7 +3,7 @@ import type { DuckDBConnection } from '@duckdb/node-api'
 import { createHash } from 'node:crypto'
 import { quoteString } from '../../sql/identifiers.ts'
 import { outsideContext } from '../outside-context.ts'
-import type { RemoteLock } from '../writer-lane.ts'
+import type { RemoteLock } from '../limits/writer-lane.ts'
 
 export interface PostgresLock extends RemoteLock {
   /** Closes its connection once nothing runs on it; it opens another one when it is asked again. Never rejects. */

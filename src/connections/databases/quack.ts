@@ -11,13 +11,13 @@ import { quackUri } from '../config/quack-config.ts'
 import type { AuthContext } from '../credentials/auth-context.ts'
 import type { TokenSource } from '../credentials/token-source.ts'
 import { isExpired, type Token } from '../credentials/token.ts'
-import { createQuackChannel } from '../quack-channel.ts'
-import { toServerError } from '../quack-errors.ts'
+import { createQuackChannel } from './quack/quack-channel.ts'
+import { toServerError } from './quack/quack-errors.ts'
 import { classifySqlError } from '../sql-errors.ts'
 import type { Database, DatabaseCapabilities, OpenedDatabase } from './database.ts'
 import { openInstance } from './instance.ts'
 import { createKeptSources, type KeptSources } from './kept-sources.ts'
-import { prepareQuackSession } from './quack-session.ts'
+import { prepareQuackSession } from './quack/quack-session.ts'
 
 export const quack: Database = createQuack()
 

@@ -1,11 +1,11 @@
 /** What a new session on a Quack server is told before anything else. */
-import { MillraceError } from '../../errors.ts'
-import { quoteIdentifier, quoteString } from '../../sql/identifiers.ts'
-import type { ExtensionConfig } from '../config/extensions.ts'
-import { ConnectionLost } from '../connection-lost.ts'
-import { queryServer, type QuackSession } from '../quack-channel.ts'
-import { TYPED_ERRORS } from '../quack-errors.ts'
-import { classifySqlError } from '../sql-errors.ts'
+import { MillraceError } from '../../../errors.ts'
+import { quoteIdentifier, quoteString } from '../../../sql/identifiers.ts'
+import type { ExtensionConfig } from '../../config/extensions.ts'
+import { ConnectionLost } from '../../connection-lost.ts'
+import { queryServer, type QuackSession } from './quack-channel.ts'
+import { TYPED_ERRORS } from './quack-errors.ts'
+import { classifySqlError } from '../../sql-errors.ts'
 
 export interface SessionPreparation {
   /** DuckDB settings as text, names in lower case; UTC unless they say otherwise. */

@@ -4,12 +4,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Channel, SqlValues } from '../../src/connections/channel.ts'
-import { prepareQuackSession } from '../../src/connections/databases/quack-session.ts'
-import { createQuackChannel, type QuackSession } from '../../src/connections/quack-channel.ts'
-import { classifySqlError } from '../../src/connections/sql-errors.ts'
-import { startQuackServer, type QuackServer } from '../helpers/quack-server.ts'
-import { busyQuery, errorOf, untilBusy } from './quack-harness.ts'
+import type { Channel, SqlValues } from '../../../../src/connections/channel.ts'
+import { prepareQuackSession } from '../../../../src/connections/databases/quack/quack-session.ts'
+import { createQuackChannel, type QuackSession } from '../../../../src/connections/databases/quack/quack-channel.ts'
+import { classifySqlError } from '../../../../src/connections/sql-errors.ts'
+import { startQuackServer, type QuackServer } from '../../../helpers/quack-server.ts'
+import { busyQuery, errorOf, untilBusy } from '../../quack-harness.ts'
 
 const SETUP = "CREATE TABLE t (a INTEGER PRIMARY KEY, b VARCHAR NOT NULL); INSERT INTO t VALUES (1, 'x')"
 

@@ -1,5 +1,5 @@
 /** What a Quack server says of a statement → the error that DuckDB itself would have thrown. */
-import { ConnectionLost } from './connection-lost.ts'
+import { ConnectionLost } from '../../connection-lost.ts'
 
 /** Text as it was sent to the server. */
 export interface SentText {

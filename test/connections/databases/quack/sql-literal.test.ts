@@ -24,7 +24,7 @@ import {
   type DuckDBValue,
 } from '@duckdb/node-api'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { toSqlLiteral } from '../../src/connections/sql-literal.ts'
+import { toSqlLiteral } from '../../../../src/connections/databases/quack/sql-literal.ts'
 
 let instance: DuckDBInstance
 let connection: DuckDBConnection

@@ -21,7 +21,7 @@ import {
   DuckDBUUIDValue,
   type DuckDBValue,
 } from '@duckdb/node-api'
-import { quoteIdentifier, quoteString } from '../sql/identifiers.ts'
+import { quoteIdentifier, quoteString } from '../../../sql/identifiers.ts'
 
 /** An expression of the type that the value would have if it were bound. @throws TypeError for GEOMETRY and VARIANT. */
 export function toSqlLiteral(value: DuckDBValue): string {

@@ -3,8 +3,8 @@
  * attached name itself would run here, row by row, and their BEGIN would be none.
  */
 import type { DuckDBConnection, DuckDBResultReader } from '@duckdb/node-api'
-import { quoteIdentifier } from '../sql/identifiers.ts'
-import type { Channel, SqlValues } from './channel.ts'
+import { quoteIdentifier } from '../../../sql/identifiers.ts'
+import type { Channel, SqlValues } from '../../channel.ts'
 import { isNoStatement, toServerError, type SentText } from './quack-errors.ts'
 import { toSqlLiteral } from './sql-literal.ts'
 

@@ -10,9 +10,9 @@
 import type { DuckDBConnection } from '@duckdb/node-api'
 import { statSync } from 'node:fs'
 import type { Admission } from './admission.ts'
-import { abortable } from './abortable.ts'
-import { outsideContext } from './outside-context.ts'
-import { classifySqlError } from './sql-errors.ts'
+import { abortable } from '../abortable.ts'
+import { outsideContext } from '../outside-context.ts'
+import { classifySqlError } from '../sql-errors.ts'
 
 export interface CheckpointGate extends Admission {
   /** Drains and checkpoints now. @returns false when long transactions or readers prevented it. */

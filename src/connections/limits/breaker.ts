@@ -1,7 +1,7 @@
 /** Keeps work away from a database that cannot be reached, and lets one lease at a time find out whether it can be again. */
-import { ConnectionLost } from './connection-lost.ts'
-import { MillraceError } from '../errors.ts'
-import { classifySqlError } from './sql-errors.ts'
+import { ConnectionLost } from '../connection-lost.ts'
+import { MillraceError } from '../../errors.ts'
+import { classifySqlError } from '../sql-errors.ts'
 
 /** What a lease gets at once while its database is known to be out of reach: worth another attempt, not before `retryAfterMs`. */
 export class DatabaseUnavailable extends ConnectionLost {

@@ -1,6 +1,6 @@
 /** Tells when nothing was asked for during a while. */
 import { LONGEST_TIMER_MS } from './longest-timer.ts'
-import { outsideContext } from './outside-context.ts'
+import { outsideContext } from '../outside-context.ts'
 
 export interface IdleTimer {
   /** From now, however often it is called. */

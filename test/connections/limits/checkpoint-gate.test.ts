@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { classifySqlError } from '../../src/connections/sql-errors.ts'
-import { createHarness } from './registry-harness.ts'
+import { classifySqlError } from '../../../src/connections/sql-errors.ts'
+import { createHarness } from '../registry-harness.ts'
 
 const MB = 1_000_000
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createLane, laneThenGate } from '../../src/connections/lane.ts'
+import { createLane, laneThenGate } from '../../../src/connections/limits/lane.ts'
 
 test('a lane lets one in at a time, in order of arrival, and newcomers do not overtake', async () => {
   const lane = createLane()

@@ -3,12 +3,12 @@ import { spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { createConnectionRegistry } from '../../src/connections/registry.ts'
-import { createWriterLane, type RemoteLock } from '../../src/connections/writer-lane.ts'
-import { extensionDirectory } from '../helpers/extensions.ts'
-import { startPostgres, type PostgresServer } from '../helpers/postgres.ts'
-import type { LakeBuild, LakeBuildResult } from './processes/build-in-lake.ts'
-import { createHarness, LONG_QUERY, until, type Harness } from './registry-harness.ts'
+import { createConnectionRegistry } from '../../../src/connections/registry.ts'
+import { createWriterLane, type RemoteLock } from '../../../src/connections/limits/writer-lane.ts'
+import { extensionDirectory } from '../../helpers/extensions.ts'
+import { startPostgres, type PostgresServer } from '../../helpers/postgres.ts'
+import type { LakeBuild, LakeBuildResult } from '../processes/build-in-lake.ts'
+import { createHarness, LONG_QUERY, until, type Harness } from '../registry-harness.ts'
 
 describe('a lane', () => {
   test('is one for all who name the same lake, in order of arrival; another lake has its own', async () => {

@@ -1,6 +1,6 @@
 /** The instances of a database that must be closed before it opens again, and the wait for that. */
-import { MillraceError } from '../errors.ts'
-import { abortable } from './abortable.ts'
+import { MillraceError } from '../../errors.ts'
+import { abortable } from '../abortable.ts'
 import type { Holder, SlotRequest } from './fair-queue.ts'
 import { LONGEST_TIMER_MS } from './longest-timer.ts'
 

@@ -1,5 +1,5 @@
 /** A limit that is waited for in order of arrival. */
-import { MillraceError } from '../errors.ts'
+import { MillraceError } from '../../errors.ts'
 import { LONGEST_TIMER_MS } from './longest-timer.ts'
 
 export interface SlotRequest {

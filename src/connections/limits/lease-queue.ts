@@ -1,5 +1,5 @@
 /** The limit on leases of one database at a time. */
-import type { ConnectionConfig } from './config.ts'
+import type { ConnectionConfig } from '../config.ts'
 import { createFairQueue, type FairQueue } from './fair-queue.ts'
 
 /** @param description the database, for messages. */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { createFairQueue } from '../../src/connections/fair-queue.ts'
+import { createFairQueue } from '../../../src/connections/limits/fair-queue.ts'
 
 test('200 waiters on a limit of 4 are served in order of arrival', async () => {
   const queue = createFairQueue(4, 'db')
