@@ -171,52 +171,56 @@ describe('a lake in PostgreSQL', () => {
 
   const [processes, builders, rounds] = process.env['MILLRACE_LAKE_STRESS'] === undefined ? [2, 8, 3] : [2, 32, 20]
 
-  test(`${processes} processes with ${builders} builders each lose, double and misplace nothing`, async () => {
-    const harness = createHarness()
-    const raw = await lake()
-    const config = harness.config(raw)
-    {
+  test(
+    `${processes} processes with ${builders} builders each lose, double and misplace nothing`,
+    async () => {
+      const harness = createHarness()
+      const raw = await lake()
+      const config = harness.config(raw)
+      {
+        await using lease = await harness.registry.lease(config, { holder: 'test' })
+        await lease.run('CREATE TABLE ledger (process INTEGER, builder INTEGER, round INTEGER)')
+        for (const number of [0, 1, 2, 3]) await lease.run(`CREATE SCHEMA s${number}`)
+      }
+      const builds = Array.from({ length: processes ?? 0 }, (_, number) =>
+        startBuild({
+          connection: raw,
+          root: harness.folder,
+          process: number,
+          builders: builders ?? 0,
+          rounds: rounds ?? 0,
+        }),
+      )
+      await Promise.all(builds.map((build) => build.ready))
+      const results = await Promise.all(builds.map((build) => build.go()))
+      process.stderr.write(`${JSON.stringify(results)}\n`)
+      const each = (builders ?? 0) * (rounds ?? 0)
+      expect(results.map(({ built, recorded }) => built + recorded)).toEqual(results.map(() => each))
       await using lease = await harness.registry.lease(config, { holder: 'test' })
-      await lease.run('CREATE TABLE ledger (process INTEGER, builder INTEGER, round INTEGER)')
-      for (const number of [0, 1, 2, 3]) await lease.run(`CREATE SCHEMA s${number}`)
-    }
-    const builds = Array.from({ length: processes ?? 0 }, (_, number) =>
-      startBuild({
-        connection: raw,
-        root: harness.folder,
-        process: number,
-        builders: builders ?? 0,
-        rounds: rounds ?? 0,
-      }),
-    )
-    await Promise.all(builds.map((build) => build.ready))
-    const results = await Promise.all(builds.map((build) => build.go()))
-    process.stderr.write(`${JSON.stringify(results)}\n`)
-    const each = (builders ?? 0) * (rounds ?? 0)
-    expect(results.map(({ built, recorded }) => built + recorded)).toEqual(results.map(() => each))
-    await using lease = await harness.registry.lease(config, { holder: 'test' })
-    expect(
-      await lease.rows('SELECT count(*) AS n, count(DISTINCT (process, builder, round)) AS different FROM ledger'),
-    ).toEqual([{ n: each * results.length, different: each * results.length }])
-    const tables = await lease.rows<{ schema_name: string; table_name: string }>(
-      `SELECT schema_name, table_name FROM duckdb_tables()
+      expect(
+        await lease.rows('SELECT count(*) AS n, count(DISTINCT (process, builder, round)) AS different FROM ledger'),
+      ).toEqual([{ n: each * results.length, different: each * results.length }])
+      const tables = await lease.rows<{ schema_name: string; table_name: string }>(
+        `SELECT schema_name, table_name FROM duckdb_tables()
          WHERE database_name = current_database() AND table_name LIKE 't\\_%' ESCAPE '\\'`,
-    )
-    const expected = results.flatMap((_, number) =>
-      Array.from({ length: builders ?? 0 }, (_builder, builder) => `s${builder % 4}.t_${number}_${builder}`),
-    )
-    expect(tables.map((one) => `${one.schema_name}.${one.table_name}`).sort()).toEqual(expected.sort())
-    for (const name of expected) {
-      const [place = '', table = ''] = name.split('.')
-      const [, number, builder] = table.split('_').map(Number)
-      expect(await lease.rows(`SELECT DISTINCT * FROM ${place}.v_${number}_${builder}`)).toEqual([
-        { process: number, builder, round: (rounds ?? 0) - 1, place },
-      ])
-      expect(await lease.rows(`SELECT count(*) AS n FROM ${name}`)).toEqual([
-        { n: ((rounds ?? 0) - 1) % 3 === 0 ? 5 : 50 },
-      ])
-    }
-  }, 1_200_000)
+      )
+      const expected = results.flatMap((_, number) =>
+        Array.from({ length: builders ?? 0 }, (_builder, builder) => `s${builder % 4}.t_${number}_${builder}`),
+      )
+      expect(tables.map((one) => `${one.schema_name}.${one.table_name}`).sort()).toEqual(expected.sort())
+      for (const name of expected) {
+        const [place = '', table = ''] = name.split('.')
+        const [, number, builder] = table.split('_').map(Number)
+        expect(await lease.rows(`SELECT DISTINCT * FROM ${place}.v_${number}_${builder}`)).toEqual([
+          { process: number, builder, round: (rounds ?? 0) - 1, place },
+        ])
+        expect(await lease.rows(`SELECT count(*) AS n FROM ${name}`)).toEqual([
+          { n: ((rounds ?? 0) - 1) % 3 === 0 ? 5 : 50 },
+        ])
+      }
+    },
+    60_000 * (rounds ?? 0),
+  )
 
   async function waitersIn(database: string): Promise<number> {
     const rows = await postgres.query<{ n: number }>(
@@ -240,13 +244,16 @@ async function untilAsync(condition: () => Promise<boolean>): Promise<void> {
 
 function startBuild(options: LakeBuild): { ready: Promise<void>; go(): Promise<LakeBuildResult> } {
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href
-  const script = fileURLToPath(new URL('processes/build-in-lake.ts', import.meta.url))
+  const script = fileURLToPath(new URL('../processes/build-in-lake.ts', import.meta.url))
   const child = spawn(process.execPath, ['--import', tsx, script, JSON.stringify(options)], {
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   let output = ''
   let isReady: (() => void) | undefined
-  const ready = new Promise<void>((resolve) => (isReady = resolve))
+  const ready = new Promise<void>((resolve, reject) => {
+    isReady = resolve
+    child.once('close', (code) => reject(new Error(`the builders ended with ${code} before they began`)))
+  })
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
     output += text
     isReady?.()
