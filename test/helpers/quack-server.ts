@@ -1,11 +1,11 @@
 /** Real Quack servers of tests, each in a process of its own. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createRequire } from 'node:module'
-import { createServer, type AddressInfo } from 'node:net'
 import { createInterface, type Interface } from 'node:readline'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { onTestFinished } from 'vitest'
 import { extensionDirectory } from './extensions.ts'
+import { freePort } from './free-port.ts'
 
 export interface QuackServer {
   /** `quack:localhost:PORT` */
@@ -49,7 +49,7 @@ export async function startQuackServer({
   onEnd = onTestFinished,
 }: QuackServerOptions): Promise<QuackServer> {
   const extensions = await extensionDirectory('httpfs', 'quack')
-  const port = await freePort()
+  const port = await freePort('localhost')
   const args = ['--import', TSX, SCRIPT, file, String(port), extensions, ...(token === undefined ? [] : [token])]
   let running = await start(args, cwd)
   onEnd(() => kill(running))
@@ -119,12 +119,4 @@ async function kill({ child }: Running): Promise<void> {
   const ended = new Promise((resolve) => child.once('exit', resolve))
   child.kill('SIGKILL')
   await ended
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve) => server.listen(0, 'localhost', resolve))
-  const { port } = server.address() as AddressInfo
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }

@@ -1,9 +1,9 @@
 /** The metrics of the connections, as Prometheus reads them from a worker. */
-import { createServer, type AddressInfo } from 'node:net'
 import { basename, join } from 'node:path'
 import { writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { extensionDirectory } from '../helpers/extensions.ts'
+import { freePort } from '../helpers/free-port.ts'
 import { createProject } from '../helpers/project.ts'
 import { startWorkerProcess } from '../helpers/worker-process.ts'
 import { startBuild, startTestServer, TASK_QUEUE, type TestServer } from '../helpers/worker.ts'
@@ -71,12 +71,4 @@ async function scrapeUntil(address: string, pattern: RegExp): Promise<string> {
     if (Date.now() > deadline) throw new Error(`no ${pattern} in\n${text.replaceAll(/^(?!millrace).*\n/gm, '')}`)
     await new Promise((resolve) => setTimeout(resolve, 200))
   }
-}
-
-async function freePort(): Promise<number> {
-  const probe = createServer()
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve))
-  const { port } = probe.address() as AddressInfo
-  await new Promise((resolve) => probe.close(resolve))
-  return port
 }
