@@ -121,7 +121,6 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
     holder: input.step.model,
     ...inCatalog(input),
     signal,
-    auth: heartbeat.auth,
     lockTimeoutMs: input.lockTimeoutSeconds * 1000,
     onWaiting: (message) => heartbeat.say(message),
   })

@@ -25,7 +25,6 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     await using leases = leaseCatalogs(project, {
       holder: 'finish',
       signal: heartbeat.signal,
-      auth: heartbeat.auth,
       lockTimeoutMs: input.lockTimeoutSeconds * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })

@@ -14,8 +14,6 @@ export interface Heartbeat extends Disposable {
   readonly signal: AbortSignal
   /** Says what goes on; sent with the next beat, and shown in the Web UI. */
   say(phase: string): void
-  /** For leases: whose work it is, as the sources of credentials see it. */
-  readonly auth: AuthContext
 }
 
 export function startHeartbeat(subject: string): Heartbeat {
@@ -31,7 +29,6 @@ export function startHeartbeat(subject: string): Heartbeat {
     say(text) {
       phase = text
     },
-    auth: activityAuth(),
     [Symbol.dispose]() {
       clearInterval(timer)
     },

@@ -42,7 +42,6 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
     await using leases = leaseCatalogs(worker, {
       holder: 'plan',
       signal: heartbeat.signal,
-      auth: heartbeat.auth,
       lockTimeoutMs: (request.lockTimeoutSeconds ?? 60) * 1000,
       onWaiting: (message) => heartbeat.say(message),
     })

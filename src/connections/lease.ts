@@ -1,5 +1,5 @@
 /** One holder's connection, from the registry until its release. */
-import type { WriterLane } from './limits/admission.ts'
+import type { Admission } from './limits/admission.ts'
 import type { CheckpointGate } from './limits/checkpoint-gate.ts'
 import type { DatabaseCapabilities, Target } from './databases/database.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
@@ -69,7 +69,7 @@ export interface LeaseParts {
   session: Session
   gate: CheckpointGate | null
   /** What transactions pass through one at a time; null where many may write. */
-  lane: WriterLane | null
+  lane: Admission | null
   onRelease: () => void
 }
 
@@ -98,7 +98,7 @@ export function createLease({ key, target, session, gate, lane, onRelease }: Lea
 
   const capabilities: DatabaseCapabilities =
     lane === null ? target.capabilities : { ...target.capabilities, writers: 'one' }
-  const scope = { session, admission: laneThenGate(lane, gate), begin: lane?.begin ?? '' }
+  const scope = { session, admission: laneThenGate(lane, gate) }
 
   async function execute(sql: string, values?: SqlValues) {
     assertNoTransaction()

@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { Channel, SqlValues } from './channel.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { CredentialRefused } from './credential-refused.ts'
-import { LONGEST_TIMER_MS } from './limits/longest-timer.ts'
+import { timerDelay } from './limits/timer-delay.ts'
 import { classifySqlError, mayBeRefusal } from './sql-errors.ts'
 
 export interface Statement {
@@ -129,13 +129,10 @@ export function createSession(options: SessionOptions): Session {
     const limit =
       statementTimeoutMs === null
         ? undefined
-        : setTimeout(
-            () => {
-              timedOut = true
-              end()
-            },
-            Math.min(statementTimeoutMs, LONGEST_TIMER_MS),
-          )
+        : setTimeout(() => {
+            timedOut = true
+            end()
+          }, timerDelay(statementTimeoutMs))
     endRunning = end
     return {
       assertInTime: () => {

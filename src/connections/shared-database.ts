@@ -9,7 +9,7 @@
  */
 import { basename } from 'node:path'
 import type { Channel } from './channel.ts'
-import type { WriterLane } from './limits/admission.ts'
+import type { Admission } from './limits/admission.ts'
 import type { ConnectionConfig } from './config.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import type { TokenSource } from './credentials/token-source.ts'
@@ -69,7 +69,7 @@ export class SharedDatabase {
   readonly #opening: Opening<Served>
   readonly #queue: FairQueue
   /** Where its pool lets one transaction write at a time. */
-  readonly #lane: WriterLane | null
+  readonly #lane: Admission | null
   readonly #sessions = new Set<Session>()
   /** Aborted when holders are interrupted: those who still wait for credentials are, too. */
   readonly #interrupted = new AbortController()

@@ -25,8 +25,6 @@ export interface TransactionScope {
   session: Session
   /** Null where transactions begin as they like. */
   admission: Admission | null
-  /** Statements that follow BEGIN; empty for none. */
-  begin: string
 }
 
 /**
@@ -54,12 +52,12 @@ export async function runTransaction<T>(scope: TransactionScope, body: (tx: Tran
  * that arrives during COMMIT.
  * @throws the failed statement's error when nothing was committed; CommitOutcomeUnknown when that is not known.
  */
-export async function runScript({ session, admission, begin }: TransactionScope, sql: string): Promise<void> {
+export async function runScript({ session, admission }: TransactionScope, sql: string): Promise<void> {
   const leave = await admission?.enter(session.signal)
   try {
     session.signal.throwIfAborted()
     // On one line, so that places in errors are places in the caller's text.
-    await sendScript(session, `${opener(begin)} ${sql}\n;COMMIT`)
+    await sendScript(session, `BEGIN; ${sql}\n;COMMIT`)
   } finally {
     leave?.()
   }
@@ -92,13 +90,9 @@ const COMMIT_ERRORS: ReadonlySet<SqlErrorKind> = new Set<SqlErrorKind>([
   'other',
 ])
 
-function opener(begin: string): string {
-  return begin === '' ? 'BEGIN;' : `BEGIN;\n${begin};`
-}
-
 /** @returns whether a transaction is left to commit: one was begun, and the body did not commit it itself. */
 async function runBody<T>(
-  { session, begin }: TransactionScope,
+  { session }: TransactionScope,
   body: (tx: Transaction) => Promise<T>,
 ): Promise<{ result: T; open: boolean }> {
   const failures: unknown[] = []
@@ -111,9 +105,8 @@ async function runBody<T>(
       if (begun) return await session.execute({ sql, values, onAbort: 'interrupt' })
       begun = true
       // Together with the first statement: each call costs a turn through the thread pool.
-      if (values === undefined)
-        return await session.execute({ sql: `${opener(begin)}\n${sql}`, values, onAbort: 'interrupt' })
-      await session.execute({ sql: opener(begin), onAbort: 'hold' })
+      if (values === undefined) return await session.execute({ sql: `BEGIN;\n${sql}`, values, onAbort: 'interrupt' })
+      await session.execute({ sql: 'BEGIN;', onAbort: 'hold' })
       return await session.execute({ sql, values, onAbort: 'interrupt' })
     } catch (error) {
       failures.push(error)
@@ -132,7 +125,7 @@ async function runBody<T>(
         await session.settled()
         if (failures.length > 0) throw failures[0]
         session.signal.throwIfAborted()
-        await commit(session, begun ? sql : `${opener(begin)}\n${sql}`)
+        await commit(session, begun ? sql : `BEGIN;\n${sql}`)
         committed = true
       },
     })

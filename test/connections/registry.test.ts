@@ -1,11 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { existsSync, linkSync, mkdirSync, symlinkSync } from 'node:fs'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { DuckDBInstance } from '@duckdb/node-api'
 import { describe, expect, test } from 'vitest'
 import { parseConnection } from '../../src/connections/config.ts'
 import { connectionRegistry } from '../../src/connections/registry.ts'
+import { answerOfThread } from './answer-of-thread.ts'
 import { createHarness, LONG_QUERY, openFiles, until } from './registry-harness.ts'
 
 describe('one instance', () => {
@@ -136,15 +136,7 @@ describe('one instance', () => {
   })
 
   test('a worker thread is refused', async () => {
-    const script = JSON.stringify(new URL('./processes/lease-in-thread.ts', import.meta.url).href)
-    const worker = new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${script})))`, {
-      eval: true,
-    })
-    const answer = await new Promise((resolve, reject) => {
-      worker.once('message', resolve)
-      worker.once('error', reject)
-    })
-    await worker.terminate()
+    const answer = await answerOfThread(new URL('./processes/lease-in-thread.ts', import.meta.url))
     expect(answer).toMatchObject({ code: 'DATABASE', message: expect.stringContaining('main thread') })
   })
 

@@ -1,9 +1,9 @@
 /** What the registry tells of itself, to `doctor`, metrics and tests. */
-import { Worker } from 'node:worker_threads'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { classifySqlError } from '../../src/connections/sql-errors.ts'
+import { answerOfThread } from './answer-of-thread.ts'
 import { createHarness, until } from './registry-harness.ts'
 
 test('a snapshot tells keys, generations, ages, holders, who waits and for what', async () => {
@@ -99,15 +99,7 @@ test('two owners share the registry, the first that leaves closes nothing, and c
 })
 
 test('a worker thread gets no registry, no snapshot and no metrics, and makes none of its own', async () => {
-  const script = JSON.stringify(new URL('./processes/registry-in-thread.ts', import.meta.url).href)
-  const worker = new Worker(`import('tsx/esm/api').then(({ register }) => (register(), import(${script})))`, {
-    eval: true,
-  })
-  const answer = await new Promise((resolve, reject) => {
-    worker.once('message', resolve)
-    worker.once('error', reject)
-  })
-  await worker.terminate()
+  const answer = await answerOfThread(new URL('./processes/registry-in-thread.ts', import.meta.url))
   const refused = expect.stringContaining('main thread') as string
   expect(answer).toEqual({ registry: refused, snapshot: refused, metrics: refused, made: refused, global: 'undefined' })
 })

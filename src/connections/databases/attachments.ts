@@ -17,6 +17,7 @@ import { classifySqlError, mayBeRefusal } from '../sql-errors.ts'
 import type { Attachment } from './attach.ts'
 import type { UsedCredentials } from './database.ts'
 import { loadExtension } from './load-extension.ts'
+import { usedTokens, type UsedToken } from './used-tokens.ts'
 
 export interface Attachments {
   /** There are some that only a lease can attach: `renew` does. */
@@ -97,18 +98,12 @@ export function createAttachments(attachments: readonly Attachment[], options: T
     },
     renew: async (connection, auth) => {
       const startedMs = Date.now()
-      const used: { source: TokenSource; token: Token }[] = []
+      const used: UsedToken[] = []
       for (const kept of deferred ?? []) {
         const token = await renewOne(kept, connection, { auth, startedMs })
         if (kept.source !== null && token !== null) used.push({ source: kept.source, token })
       }
-      return {
-        refused: () => {
-          const older = used.filter(({ token }) => token.obtainedAtMs < startedMs)
-          for (const { source, token } of older) source.refused(token)
-          return older.length > 0
-        },
-      }
+      return usedTokens(used, startedMs)
     },
     times: (name) => all.find((one) => one.attachment.name === name)?.times ?? 0,
     snapshot: () => all.flatMap(({ source }) => (source === null ? [] : [source.snapshot()])),

@@ -2,6 +2,7 @@
 import type { AttachedDatabase } from '../config/attached-database.ts'
 import { duckLakeIdentity } from '../config/ducklake-config.ts'
 import { createWriterLane } from '../limits/writer-lane.ts'
+import { LOCAL_DUCKDB, MOTHERDUCK } from './capabilities.ts'
 import type { DatabaseCapabilities, NotWritable, Target } from './database.ts'
 import type { PostgresLock } from './postgres-lock.ts'
 
@@ -26,17 +27,15 @@ export function toTarget(
 
 /** Null for those that are attached for reading only. */
 export function capabilitiesOf(database: AttachedDatabase): DatabaseCapabilities | null {
-  const shared = { checkpoints: false, interrupts: true, transactions: 'calls', localFiles: true } as const
   switch (database.type) {
     case 'duckdb': {
-      const persistent = database.path !== null
-      return { ...shared, persistent, uniqueKeys: true, writers: 'many', processes: 'one' }
+      return { ...LOCAL_DUCKDB, persistent: database.path !== null, checkpoints: false, processes: 'one' }
     }
     case 'motherduck':
-      return { ...shared, persistent: true, uniqueKeys: true, writers: 'many', processes: 'many' }
+      return MOTHERDUCK
     case 'ducklake': {
       const processes = database.catalog.kind === 'postgres' ? 'many' : 'one'
-      return { ...shared, persistent: true, uniqueKeys: false, writers: 'one', processes }
+      return { ...LOCAL_DUCKDB, persistent: true, checkpoints: false, uniqueKeys: false, writers: 'one', processes }
     }
     case 'postgres':
     case 'sqlite':

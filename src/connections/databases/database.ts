@@ -1,6 +1,6 @@
 /** What generic code knows of a database type: one file per type, one line in the map. */
 import type { DuckDBConnection } from '@duckdb/node-api'
-import type { WriterLane } from '../limits/admission.ts'
+import type { Admission } from '../limits/admission.ts'
 import type { Channel } from '../channel.ts'
 import type { ConnectionConfig } from '../config.ts'
 import type { AuthContext } from '../credentials/auth-context.ts'
@@ -62,7 +62,7 @@ export interface Target {
   readonly catalog: string
   readonly capabilities: DatabaseCapabilities
   /** What transactions pass through, one at a time; null where many may write. */
-  readonly lane: WriterLane | null
+  readonly lane: Admission | null
 }
 
 /** An open instance. It is itself the target of leases that name no catalog. */

@@ -2,7 +2,8 @@
 import { canonicalPath } from '../canonical-path.ts'
 import type { ConnectionConfig, DuckDBConfig } from '../config.ts'
 import { assertNotOpenInProcess } from '../file-locks.ts'
-import type { Database, DatabaseCapabilities } from './database.ts'
+import { LOCAL_DUCKDB } from './capabilities.ts'
+import type { Database } from './database.ts'
 import { openInstance } from './instance.ts'
 
 export const duckdb: Database = {
@@ -25,15 +26,6 @@ export const duckdb: Database = {
     })
   },
 }
-
-/** What DuckDB's own storage promises, in memory and in files alike. */
-const LOCAL_DUCKDB = {
-  interrupts: true,
-  transactions: 'calls',
-  uniqueKeys: true,
-  writers: 'many',
-  localFiles: true,
-} satisfies Partial<DatabaseCapabilities>
 
 const IN_MEMORY = 'the database in memory'
 

@@ -1,5 +1,6 @@
 /** A DuckLake: a database in memory, to which the lake is attached under its name. */
 import type { ConnectionConfig, DuckLakeConfig } from '../config.ts'
+import { LOCAL_DUCKDB } from './capabilities.ts'
 import type { Database, DatabaseCapabilities } from './database.ts'
 import { openInstance } from './instance.ts'
 
@@ -22,14 +23,10 @@ export const ducklake: Database = {
 
 /** Of the database that the lake is attached to. */
 const IN_MEMORY: DatabaseCapabilities = {
+  ...LOCAL_DUCKDB,
   persistent: false,
   checkpoints: false,
-  interrupts: true,
-  transactions: 'calls',
-  uniqueKeys: true,
-  writers: 'many',
   processes: 'one',
-  localFiles: true,
 }
 
 function describe({ catalog }: DuckLakeConfig): string {

@@ -13,6 +13,7 @@ import {
 } from '../credentials/token-source.ts'
 import type { Token } from '../credentials/token.ts'
 import type { UsedCredentials } from './database.ts'
+import { usedTokens, type UsedToken } from './used-tokens.ts'
 
 export interface InstanceSecrets {
   /**
@@ -55,21 +56,15 @@ export function createInstanceSecrets(configs: readonly SecretConfig[], options:
     snapshot: () => secrets.flatMap(({ sources }) => [...sources.values()].map((source) => source.snapshot())),
     async renew(connection, auth) {
       const startedMs = Date.now()
-      const used: [TokenSource, Token][] = []
+      const used: UsedToken[] = []
       for (const kept of secrets) {
         const tokens = await renewOne(kept, connection, auth)
         for (const [index, source] of [...kept.sources.values()].entries()) {
           const token = tokens[index]
-          if (token !== undefined) used.push([source, token])
+          if (token !== undefined) used.push({ source, token })
         }
       }
-      return {
-        refused: () => {
-          const older = used.filter(([, token]) => token.obtainedAtMs < startedMs)
-          for (const [source, token] of older) source.refused(token)
-          return older.length > 0
-        },
-      }
+      return usedTokens(used, startedMs)
     },
   }
 }

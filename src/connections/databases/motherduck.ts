@@ -1,6 +1,7 @@
 /** A MotherDuck database. Each instance is opened with one token; a newer one opens another instance. */
 import type { ConnectionConfig, MotherDuckConfig } from '../config.ts'
-import type { Database, DatabaseCapabilities } from './database.ts'
+import { MOTHERDUCK } from './capabilities.ts'
+import type { Database } from './database.ts'
 import { openInstance } from './instance.ts'
 
 export const motherduck: Database = {
@@ -23,19 +24,6 @@ export const motherduck: Database = {
       secret: token.value,
     })
   },
-}
-
-/** What the service promises. */
-export const MOTHERDUCK: DatabaseCapabilities = {
-  // Nothing is held that others wait for, but an idle connection keeps MotherDuck's instance, which costs.
-  persistent: true,
-  checkpoints: false,
-  interrupts: true,
-  transactions: 'calls',
-  uniqueKeys: true,
-  writers: 'many',
-  processes: 'many',
-  localFiles: true,
 }
 
 /** `md:analytics?attach_mode=single&…`: which database, and how. What is MotherDuck's default is left out; no secret is in it. */

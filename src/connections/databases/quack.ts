@@ -22,7 +22,7 @@ import { prepareQuackSession } from './quack/quack-session.ts'
 export const quack: Database = createQuack()
 
 /**
- * Of `connector_config`, what is about reaching the server is set here (`http_timeout`, `http_proxy`, `ca_cert_file` …, and
+ * Of `connector_config`, what is about reaching the server is set here (`http_proxy`, `ca_cert_file` …, and
  * where extensions come from); everything else in each session on the server, which refuses what belongs to all of its sessions.
  * The token is asked for at every lease, in that lease's context: the server looks at it when a session begins, and never again.
  */
@@ -75,9 +75,6 @@ async function openQuack(config: QuackConfig, sources: KeptSources, tenant: stri
   let sessions = 0
   return {
     ...instance,
-    path: null,
-    lane: null,
-    capabilities: CAPABILITIES,
     // Known when the first session has begun, as every lease has.
     get catalog() {
       return catalog

@@ -1,6 +1,6 @@
 /** A limit that is waited for in order of arrival. */
 import { MillraceError } from '../../errors.ts'
-import { LONGEST_TIMER_MS } from './longest-timer.ts'
+import { timerDelay } from './timer-delay.ts'
 
 export interface SlotRequest {
   /** Shown to others who wait. */
@@ -82,7 +82,7 @@ export function createFairQueue(limit: number, what: string, hint = MORE_SLOTS):
         },
       }
       const abort = (): void => waiter.reject(signal?.reason)
-      const timer = setTimeout(() => waiter.reject(timedOut(timeoutMs)), Math.min(timeoutMs, LONGEST_TIMER_MS))
+      const timer = setTimeout(() => waiter.reject(timedOut(timeoutMs)), timerDelay(timeoutMs))
       const report = setInterval(() => {
         try {
           onWaiting?.(`waiting for ${what}, in use by ${names(held.values())}`)

@@ -1,5 +1,5 @@
 /** Tells when nothing was asked for during a while. */
-import { LONGEST_TIMER_MS } from './longest-timer.ts'
+import { timerDelay } from './timer-delay.ts'
 import { outsideContext } from '../outside-context.ts'
 
 export interface IdleTimer {
@@ -15,7 +15,7 @@ export function createIdleTimer(idleMs: number, onIdle: () => void): IdleTimer {
   return {
     start: () => {
       stop()
-      timer = outsideContext(() => setTimeout(onIdle, Math.min(idleMs, LONGEST_TIMER_MS)))
+      timer = outsideContext(() => setTimeout(onIdle, timerDelay(idleMs)))
       timer.unref()
     },
     stop,

@@ -1,12 +1,12 @@
 /** One transaction at a time, in order of arrival. */
-import type { Admission, WriterLane } from './admission.ts'
+import type { Admission } from './admission.ts'
 
 interface Waiter {
   enter(): void
 }
 
 /** Of one process: nothing is said to the database. An abort while waiting leaves the lane; there are no timers. */
-export function createLane(): WriterLane {
+export function createLane(): Admission {
   const waiters = new Set<Waiter>()
   let taken = false
 
@@ -23,7 +23,6 @@ export function createLane(): WriterLane {
   }
 
   return {
-    begin: '',
     enter: async (signal) => {
       signal?.throwIfAborted()
       if (!taken) {

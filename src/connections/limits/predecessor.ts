@@ -2,7 +2,7 @@
 import { MillraceError } from '../../errors.ts'
 import { abortable } from '../abortable.ts'
 import type { Holder, SlotRequest } from './fair-queue.ts'
-import { LONGEST_TIMER_MS } from './longest-timer.ts'
+import { timerDelay } from './timer-delay.ts'
 
 export interface Predecessor {
   /** Everything of it is closed. Never rejects. */
@@ -25,10 +25,7 @@ export async function outlive(
 ): Promise<void> {
   const stop = new AbortController()
   const abort = (): void => stop.abort(signal?.reason)
-  const limit = setTimeout(
-    () => stop.abort(timedOut(what, timeoutMs, holders())),
-    Math.min(timeoutMs, LONGEST_TIMER_MS),
-  )
+  const limit = setTimeout(() => stop.abort(timedOut(what, timeoutMs, holders())), timerDelay(timeoutMs))
   const report = setInterval(() => {
     try {
       onWaiting?.(`waiting for ${what} to be opened anew, still in use by ${names(holders())}`)

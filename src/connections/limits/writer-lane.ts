@@ -1,5 +1,5 @@
 /** Transactions that write to one DuckLake, one at a time: in this process, and among all processes where its catalog is in PostgreSQL. */
-import type { WriterLane } from './admission.ts'
+import type { Admission } from './admission.ts'
 import { createLane } from './lane.ts'
 
 /** Keeps the writers of other processes out. Asked for by one at a time. */
@@ -14,10 +14,9 @@ export interface RemoteLock {
  * write to it; a catalog in a file belongs to one process; and one in PostgreSQL has a lock there.
  * @param lake its identity. @param remote null where no other process can write.
  */
-export function createWriterLane(lake: string, remote: RemoteLock | null): WriterLane {
+export function createWriterLane(lake: string, remote: RemoteLock | null): Admission {
   const lane = laneOf(lake)
   return {
-    begin: '',
     enter: async (signal) => {
       const leave = await lane.enter(signal)
       if (remote === null) return leave
@@ -36,8 +35,8 @@ export function createWriterLane(lake: string, remote: RemoteLock | null): Write
 /** Shared by every copy of this package in the process, as the registry is. */
 const LANES = Symbol.for('millrace.writer-lanes')
 
-function laneOf(lake: string): WriterLane {
-  const globals = globalThis as { [LANES]?: Map<string, WriterLane> }
+function laneOf(lake: string): Admission {
+  const globals = globalThis as { [LANES]?: Map<string, Admission> }
   const lanes = (globals[LANES] ??= new Map())
   const lane = lanes.get(lake) ?? createLane()
   lanes.set(lake, lane)

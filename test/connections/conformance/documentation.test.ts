@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { MOTHERDUCK } from '../../../src/connections/databases/motherduck.ts'
+import { MOTHERDUCK } from '../../../src/connections/databases/capabilities.ts'
 import { PROMISES } from './promises.ts'
 
 const page = readFileSync(new URL('../../../docs/connections.md', import.meta.url), 'utf8')
