@@ -29,7 +29,14 @@ export interface BuildInput {
   adopt?: boolean
   /** How long to wait for a database file that another process holds; default 60. */
   lockTimeoutSeconds?: number
+  /** What to do when the environment is being built already. Default `reject`. */
+  onConflict?: OnConflict
+  /** Id of a workflow whose latest build is repeated as it was asked for: what it built is kept, the rest is built. */
+  retryOf?: string
 }
+
+/** Wait for its turn, take the running build's result for one's own, refuse, or cancel the running build. */
+export type OnConflict = 'queue' | 'join' | 'reject' | 'preempt'
 
 /** A build among all builds of all servers. */
 export interface BuildId {

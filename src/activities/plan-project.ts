@@ -6,7 +6,7 @@ import { Context } from '@temporalio/activity'
 import type { Client } from '@temporalio/client'
 import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
-import type { BuildId, BuildPlan, PlanRequest } from '../payloads.ts'
+import type { BuildId, BuildInput, BuildPlan, PlanRequest } from '../payloads.ts'
 import { projectHash, modelHashes } from '../project/project-hash.ts'
 import type { Project } from '../project/project.ts'
 import { resolveSeedPath } from '../project/seeds.ts'
@@ -106,7 +106,7 @@ async function planInto({ project, worker, leases, request, made }: Planning): P
   }
   const lease = await leases.in(null)
   const prepared = await prepareSteps(lease, project.name, { made, catalog: null })
-  await lease.script([...takeEnvironment(build), ...prepared, ...insertBuild(build)].join(';\n'))
+  await lease.script([...takeEnvironment(build), ...prepared, ...insertBuild(build, toBuildInput(request))].join(';\n'))
   for (const { hash, definition } of made.definitions.values()) worker.keepDefinition(hash, definition)
   return {
     project: project.name,
@@ -118,6 +118,13 @@ async function planInto({ project, worker, leases, request, made }: Planning): P
     concurrentTasks: worker.concurrentTasks,
     notices: project.notices,
   }
+}
+
+/** What was asked for, without what the workflow added. */
+function toBuildInput(request: PlanRequest): BuildInput {
+  const { build, executionMs, ...input } = request
+  void [build, executionMs]
+  return input
 }
 
 /** @throws MillraceError PROJECT_MISMATCH whose hint is the worker's hash of each model, for the client to name those that differ. */

@@ -1,6 +1,6 @@
 /** Builds: who builds an environment now, what was planned, how each model ended. The last 200 of an environment are kept. */
 import type { Lease } from '../connections/lease.ts'
-import type { BuildId, BuildStatus, ModelReport } from '../payloads.ts'
+import type { BuildId, BuildInput, BuildStatus, ModelReport } from '../payloads.ts'
 import { quoteString } from '../sql/identifiers.ts'
 import { bulkInsert } from './bulk.ts'
 import type { Promotion } from './promotion.ts'
@@ -67,14 +67,16 @@ export function releaseEnvironment({ runId }: BuildId): string {
   return `DELETE FROM millrace.running_builds WHERE run_id = ${quoteString(runId)}`
 }
 
-/** SQL that records a plan; planning the same run again replaces it. */
-export function insertBuild(build: PlannedBuild): string[] {
-  const { runId, workflowId, project, environment, status, promoted, startedMs, models, promotion } = build
+/** SQL that records a plan; planning the same run again replaces it. @param asked what was asked for. */
+export function insertBuild(build: PlannedBuild, asked: BuildInput): string[] {
+  const { runId, workflowId, project, environment, status, promoted, startedMs } = build
   const texts = [runId, workflowId, project, environment, status].map(quoteString).join(', ')
-  const documents = [models, promotion].map((document) => quoteString(JSON.stringify(document))).join(', ')
+  const [plan, promotion, input] = [build.models, build.promotion, asked].map((document) =>
+    quoteString(JSON.stringify(document)),
+  )
   return [
     `DELETE FROM millrace.builds WHERE run_id = ${quoteString(runId)}`,
-    `INSERT INTO millrace.builds VALUES (${texts}, ${promoted}, ${timestamp(startedMs)}, NULL, ${documents})`,
+    `INSERT INTO millrace.builds VALUES (${texts}, ${promoted}, ${timestamp(startedMs)}, NULL, ${plan}, ${promotion}, ${input})`,
   ]
 }
 

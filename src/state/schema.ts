@@ -66,6 +66,19 @@ const MIGRATIONS: readonly string[] = [
     project VARCHAR NOT NULL, environment VARCHAR NOT NULL, run_id VARCHAR NOT NULL,
     begun_at TIMESTAMP NOT NULL, PRIMARY KEY (project, environment));
   `,
+  `
+  -- What was asked for, as JSON; NULL for builds of before.
+  ALTER TABLE millrace.builds ADD COLUMN input VARCHAR;
+
+  -- Builds that wait for their environment, in the order of their positions.
+  CREATE TABLE millrace.build_queue (
+    project VARCHAR NOT NULL, environment VARCHAR NOT NULL, position BIGINT NOT NULL,
+    workflow_id VARCHAR NOT NULL, run_id VARCHAR PRIMARY KEY, entered_at TIMESTAMP NOT NULL);
+
+  -- The steps of running builds, in slices that fit into a payload.
+  CREATE TABLE millrace.plan_slices (
+    run_id VARCHAR NOT NULL, ordinal INTEGER NOT NULL, steps VARCHAR NOT NULL, PRIMARY KEY (run_id, ordinal));
+  `,
 ]
 
 export const STATE_VERSION = MIGRATIONS.length

@@ -10,12 +10,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow'
 import type { MillraceActivities } from '../activities/index.ts'
-import { MillraceError } from '../errors.ts'
 import { Frontier } from '../graph/frontier.ts'
-import { parseTime } from '../graph/time.ts'
 import type { BuildInput, BuildPlan, BuildSummary } from '../payloads.ts'
 import { CONTROL_OPTIONS } from './activity-options.ts'
 import { BuildTracker } from './build-tracker.ts'
+import { executionTime } from './execution-time.ts'
 import { progressQuery, toDetails } from './progress.ts'
 import { DEFAULT_LOCK_TIMEOUT_SECONDS, StepRun } from './step-run.ts'
 
@@ -80,16 +79,6 @@ export async function buildProject(input: BuildInput = {}): Promise<BuildSummary
  */
 function windowOf({ maxParallel = DEFAULT_PARALLEL }: BuildInput, { concurrentTasks }: BuildPlan): number {
   return Math.max(1, Math.min(MAX_PARALLEL, Math.floor(maxParallel), concurrentTasks * STEPS_PER_LEASE))
-}
-
-function executionTime({ executionTime }: BuildInput, startedMs: number): number {
-  if (executionTime === undefined) return startedMs
-  try {
-    return parseTime(executionTime, 'start', startedMs)
-  } catch (error) {
-    if (!(error instanceof MillraceError)) throw error
-    throw ApplicationFailure.nonRetryable(`executionTime: ${error.message}`, error.code)
-  }
 }
 
 /** First what went wrong and where: lists show one line. */

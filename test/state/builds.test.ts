@@ -53,7 +53,7 @@ test('the last 200 builds of an environment stay, with their reports; of older o
 
 /** Builds that ended, the first and the fourth with steps, failures and warnings; and one of another project. */
 async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
-  await lease.script(insertBuild({ ...buildOf(0), project: 'other', runId: 'other' }).join('; '))
+  await lease.script(insertBuild({ ...buildOf(0), project: 'other', runId: 'other' }, {}).join('; '))
   for (const nth of [0, 3]) {
     const { workflowId, runId } = buildOf(nth)
     const version = `version-${nth}`
@@ -67,7 +67,7 @@ async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
     const failure = { code: 'SQL', message: 'no luck', audits: [], attempts: 1, startedMs: 1, endedMs: 2 }
     await recordFailure(lease, `${runId}/2`, { workflowId, runId }, failure)
   }
-  const builds = Array.from({ length: count }, (_, nth) => insertBuild(buildOf(nth))).flat()
+  const builds = Array.from({ length: count }, (_, nth) => insertBuild(buildOf(nth), {})).flat()
   const reports = `INSERT INTO millrace.build_models SELECT run_id, 0, 'a.m', '{"name":"a.m","reason":"build ' || substr(run_id, 5) || '"}' FROM millrace.builds WHERE project = 'p'`
   await lease.script([...builds, reports].join('; '))
 }
@@ -75,7 +75,7 @@ async function insertOldBuilds(lease: Lease, count: number): Promise<void> {
 async function runBuild(lease: Lease, nth: number): Promise<void> {
   const build = buildOf(nth)
   const report = { name: 'a.m', reason: `build ${nth}` } as ModelReport
-  await lease.script([...takeEnvironment(build), ...insertBuild(build)].join('; '))
+  await lease.script([...takeEnvironment(build), ...insertBuild(build, {})].join('; '))
   expect(await readRunningBuild(lease, 'p', 'prod')).toEqual({ workflowId: build.workflowId, runId: build.runId })
   const ended: PlannedBuild = { ...build, status: 'succeeded', endedMs: build.startedMs + 1 }
   const old = await dropOldBuilds(lease, ended)
