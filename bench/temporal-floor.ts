@@ -8,10 +8,10 @@ import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/wo
 import { mkdir, rm } from 'node:fs/promises'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
-import type { MillraceActivities } from '../src/activities/index.ts'
 import { loadWorkflowBundle } from '../src/cli/workflow-bundle.ts'
-import { emptyCounts, type BuildStep } from '../src/payloads.ts'
+import type { BuildStep } from '../src/payloads.ts'
 import { startEmbeddedServer } from '../src/temporal/embedded-server.ts'
+import { idleActivities, idleStep } from '../test/helpers/idle-activities.ts'
 import { generateWorkload } from './generate.ts'
 import { summarize } from './measure.ts'
 import { workFolder } from './work-folder.ts'
@@ -50,7 +50,7 @@ async function measure(address: string): Promise<number[]> {
     workflowBundle: await loadWorkflowBundle(process.env),
     maxConcurrentActivityTaskExecutions: ACTIVITY_SLOTS,
     maxEagerActivityReservationsPerWorkflowTask: ACTIVITY_SLOTS,
-    activities: idleActivities(),
+    activities: idleActivities(workloadSteps(), { concurrentTasks: CONCURRENT_TASKS }),
   })
   const times: number[] = []
   await worker.runUntil(async () => {
@@ -65,36 +65,13 @@ async function measure(address: string): Promise<number[]> {
   return times
 }
 
-function idleActivities(): Pick<MillraceActivities, 'planProject' | 'buildModel' | 'finishBuild'> {
+function workloadSteps(): BuildStep[] {
   const { models } = generateWorkload(size)
   const indices = new Map(models.map(({ name }, index) => [name, index]))
-  const steps = models.map(({ name, parents }): BuildStep => {
-    const version = `${name}__0123456789ab`
-    const before = parents.map((parent) => indices.get(parent) ?? 0)
-    return {
-      model: name,
-      kind: 'FULL',
-      version,
-      definition: version,
-      interval: null,
-      inputs: '',
-      parents: before,
-      weight: 1,
-    }
-  })
-  return {
-    planProject: () =>
-      Promise.resolve({
-        project: 'floor',
-        environment: 'prod',
-        gateway: 'local',
-        steps,
-        unchanged: 0,
-        promotes: false,
-        concurrentTasks: CONCURRENT_TASKS,
-        notices: [],
-      }),
-    buildModel: () => Promise.resolve({ rows: 0, rowsFiltered: 0, warnings: 0, durationMs: 0 }),
-    finishBuild: () => Promise.resolve({ promoted: true, counts: emptyCounts(), problems: [] }),
-  }
+  return models.map(({ name, parents }) =>
+    idleStep(
+      name,
+      parents.map((parent) => indices.get(parent) ?? 0),
+    ),
+  )
 }

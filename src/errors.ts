@@ -25,6 +25,7 @@ export type ErrorCode =
   | 'NAME_TAKEN'
   | 'PARENT_NOT_BUILT'
   | 'PROJECT_MISMATCH'
+  | 'PLAN_TOO_LARGE' // more steps than a build can have
   | 'BUILD_RUNNING'
   | 'ENVIRONMENT_CHANGED' // promotion lost its compare-and-swap
   | 'STATE_NEWER'

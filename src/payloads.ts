@@ -50,6 +50,42 @@ export interface PlanRequest extends BuildInput {
   executionMs: number
 }
 
+/** What planning answers instead of a plan: another build comes before. */
+export interface Occupied {
+  project: string
+  environment: string
+  gateway: string
+  waitsFor: BuildId
+}
+
+/** Argument of the activity `awaitBuild`. */
+export interface AwaitInput {
+  build: BuildId
+  /** Not only that it has ended, but how. */
+  withSummary: boolean
+}
+
+/** How another build ended. */
+export interface EndedBuild {
+  /** `gone`: terminated, timed out, or forgotten. */
+  status: Exclude<BuildStatus, 'running'> | 'gone'
+  summary: BuildSummary | null
+  error: { code: string; message: string } | null
+}
+
+/** Another build's success, for one's own. */
+export interface JoinedBuild {
+  joined: BuildId
+  summary: BuildSummary
+}
+
+/** Argument of the activity `leaveQueue`. */
+export interface LeaveInput {
+  build: BuildId
+  project: string
+  gateway: string
+}
+
 /** One model, or one batch of its intervals: a transaction. */
 export interface BuildStep {
   model: string
@@ -75,19 +111,39 @@ export interface BuildStep {
   attempts?: number
 }
 
+/** A step as it crosses a boundary: what it waits for may be many, and is packed. */
+export type PackedStep = Omit<BuildStep, 'parents'> & { parents: string }
+
 /** What the workflow needs of a plan. */
 export interface BuildPlan {
   project: string
   environment: string
   gateway: string
-  steps: readonly BuildStep[]
+  /** In all. */
+  stepCount: number
+  /** Hash of each slice of the steps, which the state keeps while the build runs. */
+  slices: readonly string[]
+  /** Those of the first slice; the others are read. */
+  steps: readonly PackedStep[]
   /** Models that need no step. */
   unchanged: number
   /** The environment would change at promotion. */
   promotes: boolean
+  /** Of a build that repeats another one: what that one was asked for. */
+  repeats?: Pick<PlanRequest, 'executionMs' | 'maxParallel' | 'failFast'>
   /** Leases the connection gives at once: more steps than this only wait for their turn. */
   concurrentTasks: number
   notices: readonly string[]
+}
+
+/** Argument of the activity `readPlanSlice`. */
+export interface SliceInput {
+  build: BuildId
+  project: string
+  gateway: string
+  ordinal: number
+  /** Of what the plan put there. */
+  hash: string
 }
 
 /** Argument of the activity `buildModel`. */
@@ -127,12 +183,13 @@ export type ModelStatus = 'success' | 'unchanged' | 'warn' | 'error' | 'skipped'
 export type BuildStatus = 'running' | 'succeeded' | 'failed' | 'canceled'
 export type BuildCounts = Record<ModelStatus, number>
 
-/** How each step that did not succeed ended, by index; the others succeeded. */
+/** How each step that did not succeed ended: packed indices; the others succeeded. */
 export interface BuildEnding {
-  failed: readonly number[]
-  /** Pairs of a skipped step and the failed step that is the cause. */
-  skipped: readonly (readonly [number, number])[]
-  canceled: readonly number[]
+  failed: string
+  skipped: string
+  /** For each skipped step, in the same order, the step because of which; the step itself if it was skipped by hand. */
+  causes: string
+  canceled: string
 }
 
 /** Argument of the activity `finishBuild`. */
@@ -168,12 +225,24 @@ export interface BuildSummary {
   durationMs: number | null
   counts: BuildCounts
   problems: ModelProblem[]
+  /** The build whose result it is, which was running already. */
+  joined?: BuildId
 }
 
 export interface RunningModel {
   name: string
   startedAt: string
 }
+
+/** Why a model was skipped that somebody said to skip. */
+export const SKIPPED_BY_HAND = 'skipped by hand'
+
+export function skippedBecause(name: string, how: 'failed' | 'was skipped'): string {
+  return `skipped because '${name}' ${how}`
+}
+
+/** Most models that a result, a query or a list of problems names. */
+export const MAX_PROBLEMS = 100
 
 /** Result of the query `progress`. */
 export interface BuildProgress extends BuildSummary {
@@ -183,6 +252,18 @@ export interface BuildProgress extends BuildSummary {
   running: RunningModel[]
   /** Grows with every change, so that a watcher can tell news from no news. */
   revision: number
+  /** What runs goes on, nothing more is started until it is resumed. */
+  paused: boolean
+  /** Steps in flight at most; 0 before the plan is there. */
+  window: number
+  /** The build that holds the environment, or is ahead in its queue; null when none does. */
+  waitingFor: BuildId | null
+  /** At most 5 models that are done, the slowest first. */
+  slowest: { name: string; durationMs: number }[]
+  /** Id of the schedule that started it. */
+  schedule: string | null
+  /** How many runs of the workflow it has taken so far, this one counted. */
+  runs: number
   notices: readonly string[]
 }
 

@@ -1,7 +1,11 @@
 /** Plan + what is recorded of its steps → a report of each model. Pure. */
+import { unpackNumbers } from '../graph/packed-numbers.ts'
 import { toIso } from '../graph/time.ts'
 import {
   emptyCounts,
+  MAX_PROBLEMS,
+  SKIPPED_BY_HAND,
+  skippedBecause,
   type AuditResult,
   type BuildCounts,
   type BuildEnding,
@@ -13,9 +17,6 @@ import type { BuildModel } from '../state/builds.ts'
 import type { StepResult } from '../state/ledger.ts'
 import type { StepFailure, StepOutcomes } from '../state/outcomes.ts'
 import type { MadePlan } from './planner.ts'
-
-/** Models that did not succeed, in a workflow's result. */
-const MAX_PROBLEMS = 100
 
 /** The selected models of a plan, in its order. */
 export function toBuildModels({ plan, steps, definitions }: MadePlan): BuildModel[] {
@@ -44,7 +45,8 @@ export function toModelReports(
   ending: BuildEnding | null,
 ): ModelReport[] {
   const modelOf = new Map(models.flatMap((model) => model.steps.map((step) => [step, model.name] as const)))
-  return models.map((model) => toReport(model, outcomes, { ending, modelOf }))
+  const ended = ending === null ? null : unpackEnding(ending)
+  return models.map((model) => toReport(model, outcomes, { ended, modelOf }))
 }
 
 export function countStatuses(reports: readonly ModelReport[]): BuildCounts {
@@ -67,8 +69,25 @@ export function toProblems(reports: readonly ModelReport[]): ModelProblem[] {
     }))
 }
 
+/** How steps ended that did not succeed, by index. */
+interface EndedSteps {
+  failed: ReadonlySet<number>
+  canceled: ReadonlySet<number>
+  /** Skipped step → the step because of which. */
+  skipped: ReadonlyMap<number, number>
+}
+
+function unpackEnding({ failed, skipped, causes, canceled }: BuildEnding): EndedSteps {
+  const because = unpackNumbers(causes)
+  return {
+    failed: new Set(unpackNumbers(failed)),
+    canceled: new Set(unpackNumbers(canceled)),
+    skipped: new Map(unpackNumbers(skipped).map((step, at) => [step, because[at] ?? step])),
+  }
+}
+
 interface ReportContext {
-  ending: BuildEnding | null
+  ended: EndedSteps | null
   /** Which model a step belongs to. */
   modelOf: ReadonlyMap<number, string>
 }
@@ -76,28 +95,28 @@ interface ReportContext {
 function toReport(
   model: BuildModel,
   { results, failures }: StepOutcomes,
-  { ending, modelOf }: ReportContext,
+  { ended, modelOf }: ReportContext,
 ): ModelReport {
   const done = model.steps.flatMap((step) => results.get(step) ?? [])
   const failed = model.steps.flatMap((step) => (results.has(step) ? [] : (failures.get(step) ?? [])))
-  const status = statusOf(model, done, ending)
+  const status = statusOf(model, done, ended)
   const times = [...done, ...failed]
   const started = times.length === 0 ? null : Math.min(...times.map(({ startedMs }) => startedMs))
-  const ended = times.length === 0 ? null : Math.max(...times.map(({ endedMs }) => endedMs))
+  const last = times.length === 0 ? null : Math.max(...times.map(({ endedMs }) => endedMs))
   const counted = done.filter(({ rows }) => rows !== null)
   const failure = status === 'error' ? failed[0] : undefined
   return {
     name: model.name,
     kind: model.kind,
     status,
-    reason: status === 'skipped' ? skipReason(model, ending, modelOf) : model.reason,
+    reason: status === 'skipped' ? skipReason(model, ended, modelOf) : model.reason,
     intervals: model.intervals,
     rows: counted.length === 0 ? null : counted.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
     rowsFiltered: done.reduce((sum, { rowsFiltered }) => sum + rowsFiltered, 0),
     attempts: Math.max(0, ...times.map(({ attempts }) => attempts)),
     startedAt: started === null ? null : toIso(started),
-    endedAt: ended === null ? null : toIso(ended),
-    durationMs: started === null || ended === null ? null : ended - started,
+    endedAt: last === null ? null : toIso(last),
+    durationMs: started === null || last === null ? null : last - started,
     audits: mergeAudits(done, failed),
     error:
       failure === undefined
@@ -113,26 +132,25 @@ const unknownError = {
   message: 'the step failed, and its error could not be recorded; see the workflow’s history',
 }
 
-function statusOf(model: BuildModel, done: readonly StepResult[], ending: BuildEnding | null): ModelStatus {
+function statusOf(model: BuildModel, done: readonly StepResult[], ended: EndedSteps | null): ModelStatus {
   if (model.steps.length === 0) return model.promotedOnly ? 'success' : 'unchanged'
   if (done.length === model.steps.length) {
     return done.some(({ audits }) => audits.some(({ status }) => status === 'warn')) ? 'warn' : 'success'
   }
-  if (ending === null) return 'pending'
-  const has = (steps: readonly number[]): boolean => model.steps.some((step) => steps.includes(step))
-  if (has(ending.failed)) return 'error'
-  if (has(ending.canceled)) return 'canceled'
-  return ending.skipped.some(([step]) => model.steps.includes(step)) ? 'skipped' : 'canceled'
+  if (ended === null) return 'pending'
+  if (model.steps.some((step) => ended.failed.has(step))) return 'error'
+  if (model.steps.some((step) => ended.canceled.has(step))) return 'canceled'
+  return model.steps.some((step) => ended.skipped.has(step)) ? 'skipped' : 'canceled'
 }
 
-function skipReason(
-  model: BuildModel,
-  ending: BuildEnding | null,
-  modelOf: ReadonlyMap<number, string>,
-): string | null {
-  const cause = ending?.skipped.find(([step]) => model.steps.includes(step))?.[1]
-  const name = cause === undefined ? undefined : modelOf.get(cause)
-  return name === undefined ? model.reason : `skipped because '${name}' failed`
+function skipReason(model: BuildModel, ended: EndedSteps | null, modelOf: ReadonlyMap<number, string>): string | null {
+  const step = model.steps.find((step) => ended?.skipped.has(step) === true)
+  const cause = step === undefined ? undefined : ended?.skipped.get(step)
+  if (cause === undefined) return model.reason
+  const name = modelOf.get(cause)
+  if (name === model.name) return SKIPPED_BY_HAND
+  if (name === undefined) return model.reason
+  return ended?.failed.has(cause) === true ? skippedBecause(name, 'failed') : skippedBecause(name, 'was skipped')
 }
 
 /** One entry per audit: its worst status, its failures of all batches together. */

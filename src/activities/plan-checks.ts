@@ -10,6 +10,19 @@ import { attachedCatalogs, catalogProblems } from './model-catalogs.ts'
 
 type Session = Pick<Lease, 'rows'>
 
+/** What one run of the workflow hands to the next must fit into a payload, however the steps have ended. */
+const MOST_STEPS = 50_000
+
+/** @throws MillraceError PLAN_TOO_LARGE */
+export function assertPlanSize(steps: number): void {
+  if (steps <= MOST_STEPS) return
+  throw new MillraceError(
+    'PLAN_TOO_LARGE',
+    `expected a build of at most ${MOST_STEPS.toLocaleString('en')} steps; got ${steps.toLocaleString('en')}`,
+    { hint: 'build a part of it first, with --select or --start and --end, or make the batches of its models larger' },
+  )
+}
+
 /** @throws ProjectError with NOT_YET for everything selected that this version loads, but does not build; CONFIG for catalogs that nothing is written to. */
 export function assertBuildable(project: Project, models: readonly Model[]): void {
   const problems = catalogProblems(project, models)

@@ -1,8 +1,15 @@
 /** The activity that reads a build's report from the state, in pages. */
 import type { Lease } from '../connections/lease.ts'
 import { toIso } from '../graph/time.ts'
-import type { BuildReport } from '../payloads.ts'
-import { readBuild, readBuildOf, readLatestBuild, readReports, type PlannedBuild } from '../state/builds.ts'
+import type { BuildReport, ModelReport } from '../payloads.ts'
+import {
+  countReports,
+  readBuild,
+  readBuildOf,
+  readLatestBuild,
+  readReports,
+  type PlannedBuild,
+} from '../state/builds.ts'
 import { readStateVersion } from '../state/schema.ts'
 import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
 import { toFailure } from './failures.ts'
@@ -10,8 +17,10 @@ import { countStatuses, toModelReports } from './model-reports.ts'
 import { readOutcomesOf } from './read-outcomes.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
-/** Models of one page: about 100 KiB. */
+/** Models of one page: usually about 100 KiB. */
 const PAGE = 250
+/** Payloads should stay below 256 KiB. */
+const PAGE_BYTES = 200_000
 
 export interface ReadBuildInput {
   project?: string
@@ -51,13 +60,27 @@ async function readPage(leases: CatalogLeases, project: string, input: ReadBuild
   if (build === null) return null
   const running =
     build.endedMs === null ? toModelReports(build.models, await readOutcomesOf(leases, build), null) : null
-  const models =
+  const candidates =
     running?.slice(input.offset, input.offset + PAGE) ?? (await readReports(lease, build.runId, input.offset, PAGE))
-  const next = input.offset + PAGE
+  const models = withinBytes(candidates)
+  const next = input.offset + models.length
+  const counts = running === null ? await countReports(lease, build.runId) : countStatuses(running)
   return {
-    report: { ...head(build), counts: countStatuses(running ?? (await allReports(lease, build))), models },
-    next: next < build.models.length ? next : null,
+    report: { ...head(build), counts, models },
+    next: next < build.models.length && models.length > 0 ? next : null,
   }
+}
+
+/** At least one, and as many as fit into a payload: errors may be long. */
+function withinBytes(models: readonly ModelReport[]): ModelReport[] {
+  const page: ModelReport[] = []
+  let bytes = 0
+  for (const model of models) {
+    bytes += Buffer.byteLength(JSON.stringify(model))
+    if (page.length > 0 && bytes > PAGE_BYTES) break
+    page.push(model)
+  }
+  return page
 }
 
 async function findRun(
@@ -68,10 +91,6 @@ async function findRun(
   const build =
     workflowId === null ? await readLatestBuild(lease, project, environment) : await readBuildOf(lease, workflowId)
   return build?.runId ?? null
-}
-
-async function allReports(lease: Lease, { runId, models }: PlannedBuild): Promise<BuildReport['models']> {
-  return readReports(lease, runId, 0, models.length)
 }
 
 function head(build: PlannedBuild): Omit<BuildReport, 'counts' | 'models'> {

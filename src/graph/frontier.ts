@@ -2,8 +2,18 @@
 import { MillraceError } from '../errors.ts'
 import type { WeightedStep } from './critical-path.ts'
 import { remainingPath } from './critical-path.ts'
+import { ReadyQueue } from './ready-queue.ts'
 
 export type StepState = 'pending' | 'ready' | 'running' | 'done' | 'failed' | 'skipped' | 'canceled'
+
+/** Steps that have ended for themselves; what ended because of them is not among them. */
+export interface EndedSteps {
+  done: readonly number[]
+  /** Failed or skipped by hand, in that order. */
+  unsuccessful: readonly number[]
+  /** Those of them that were skipped by hand. */
+  skipped: readonly number[]
+}
 
 /**
  * What happens       step itself            others
@@ -13,15 +23,18 @@ export type StepState = 'pending' | 'ready' | 'running' | 'done' | 'failed' | 's
  * succeed(i)         running → done         children whose last open parent it was: pending → ready
  * fail(i)            running → failed       descendants: pending → skipped, because of i
  * cancel(i)          running → canceled     descendants: pending → canceled, because of i
+ * skip(i)            any open one → skipped descendants: pending → skipped, because of i; its own cause is itself
+ * reopen(steps)      failed, skipped →      what is skipped because of them: → pending, unless another cause is left
+ *                    pending or ready
  * stop()             –                      none; next() gives nothing any more
  * remaining(state)   –                      after stop(): pending, ready → that state (skipped or canceled)
  *
- * done, failed, skipped and canceled are final: no event changes them, so the first cause stays.
+ * done and canceled are final; failed and skipped are until somebody reopens them. The first cause stays.
  * Anything not in this table is a programming error and throws `INTERNAL`.
  * Steps have no cycle; `ModelGraph` guarantees it.
  */
 export class Frontier {
-  readonly #window: number
+  #window: number
   readonly #children: readonly (readonly number[])[]
   readonly #openParents: number[]
   readonly #states: StepState[]
@@ -30,26 +43,55 @@ export class Frontier {
   readonly #ready: ReadyQueue
   /** In the order of their start. */
   readonly #running = new Set<number>()
+  /** Failed, or skipped by hand, in that order: the first of them is the cause of a descendant's end. */
+  readonly #causing = new Set<number>()
   #stopped = false
 
-  /** @param options.window How many steps may run at once, at least 1. */
-  constructor(steps: readonly WeightedStep[], options: { window: number }) {
-    if (!(options.window >= 1)) {
-      throw new MillraceError('INTERNAL', `Expected a window of at least 1, got ${options.window}`)
-    }
-    this.#window = options.window
+  /**
+   * @param options.window How many steps may run at once, at least 1.
+   * @param options.ended How steps have ended before, for a build that goes on.
+   */
+  constructor(steps: readonly WeightedStep[], options: { window: number; ended?: EndedSteps }) {
+    this.#window = checkedWindow(options.window)
     this.#ready = new ReadyQueue(remainingPath(steps))
     this.#children = childrenOf(steps)
     this.#openParents = steps.map((step) => step.parents.length)
     this.#states = steps.map(() => 'pending')
     this.#causes = steps.map(() => null)
     this.#counts = { pending: steps.length, ready: 0, running: 0, done: 0, failed: 0, skipped: 0, canceled: 0 }
-    for (const [step, open] of this.#openParents.entries()) if (open === 0) this.#makeReady(step)
+    if (options.ended !== undefined) this.#restore(options.ended)
+    for (const [step, open] of this.#openParents.entries()) {
+      if (open === 0 && this.#states[step] === 'pending') this.#makeReady(step)
+    }
+  }
+
+  get window(): number {
+    return this.#window
+  }
+
+  /** How many steps may run at once from here on, at least 1; what runs goes on. */
+  set window(window: number) {
+    this.#window = checkedWindow(window)
   }
 
   /** Nothing runs and nothing more will start. After `stop()`, what never started stays as it was until `remaining()`. */
   get finished(): boolean {
     return this.#running.size === 0 && (this.#stopped || this.#ready.size === 0)
+  }
+
+  /** Nothing will ever start again. */
+  get stopped(): boolean {
+    return this.#stopped
+  }
+
+  /** What another frontier of the same steps needs to go on from here, once nothing runs. */
+  endedSteps(): EndedSteps {
+    const unsuccessful = [...this.#causing]
+    return {
+      done: this.#states.flatMap((state, step) => (state === 'done' ? [step] : [])),
+      unsuccessful,
+      skipped: unsuccessful.filter((step) => this.#states[step] === 'skipped'),
+    }
   }
 
   /** The running steps in the order of their start. */
@@ -65,7 +107,7 @@ export class Frontier {
     return state
   }
 
-  /** The step whose failure or cancellation ended this one before it started; null if there is none. */
+  /** The step whose failure, skip or cancellation ended this one before it started, itself if that was asked for; null if there is none. */
   causeOf(step: number): number | null {
     return this.#causes[step] ?? null
   }
@@ -97,7 +139,42 @@ export class Frontier {
   /** Returns the steps that are skipped because of it, nearest first; those that were skipped before keep their first cause and are not among them. */
   fail(step: number): number[] {
     this.#end(step, 'failed')
+    this.#causing.add(step)
     return this.#settleDescendants(step, 'skipped')
+  }
+
+  /** Leaves out a step that has not ended. Returns the steps that are skipped with it, nearest first. */
+  skip(step: number): number[] {
+    const now = this.state(step)
+    if (now === 'running') this.#running.delete(step)
+    else if (now === 'ready') this.#ready.remove(step)
+    else if (now !== 'pending') {
+      throw new MillraceError('INTERNAL', `Expected step ${step} to be open before it is skipped, it is ${now}`)
+    }
+    this.#settle(step, 'skipped', step)
+    this.#causing.add(step)
+    return this.#settleDescendants(step, 'skipped')
+  }
+
+  /** Gives steps that failed or were skipped by hand another chance. Returns all that are open again, by index. */
+  reopen(steps: readonly number[]): number[] {
+    for (const step of steps) {
+      if (!this.#causing.delete(step)) {
+        throw new MillraceError('INTERNAL', `Expected step ${step} to have failed, it is ${this.state(step)}`)
+      }
+    }
+    const reopened = new Set(steps)
+    const closed = [...this.#states.keys()].filter(
+      (step) => reopened.has(step) || (this.#states[step] === 'skipped' && !this.#causing.has(step)),
+    )
+    for (const step of closed) {
+      this.#move(step, 'pending')
+      this.#causes[step] = null
+    }
+    for (const cause of this.#causing) this.#settleDescendants(cause, 'skipped')
+    const open = closed.filter((step) => this.#states[step] === 'pending')
+    for (const step of open) if (this.#openParents[step] === 0) this.#makeReady(step)
+    return open
   }
 
   /** Returns the steps that are canceled with it, nearest first. */
@@ -118,6 +195,21 @@ export class Frontier {
     for (const step of steps) this.#settle(step, state, because)
     this.#ready.clear()
     return steps
+  }
+
+  /** In the order it came to be; what was skipped because of others follows from it. */
+  #restore({ done, unsuccessful, skipped }: EndedSteps): void {
+    for (const step of done) {
+      this.#move(step, 'done')
+      for (const child of this.#children[step] ?? []) this.#openParents[child] = (this.#openParents[child] ?? 0) - 1
+    }
+    const byHand = new Set(skipped)
+    for (const step of unsuccessful) {
+      if (byHand.has(step)) this.#settle(step, 'skipped', step)
+      else this.#move(step, 'failed')
+      this.#causing.add(step)
+    }
+    for (const step of unsuccessful) this.#settleDescendants(step, 'skipped')
   }
 
   #makeReady(step: number): void {
@@ -161,70 +253,13 @@ export class Frontier {
   }
 }
 
+function checkedWindow(window: number): number {
+  if (window >= 1) return window
+  throw new MillraceError('INTERNAL', `Expected a window of at least 1, got ${window}`)
+}
+
 function childrenOf(steps: readonly WeightedStep[]): number[][] {
   const children: number[][] = steps.map(() => [])
   for (const [step, { parents }] of steps.entries()) for (const parent of parents) children[parent]?.push(step)
   return children
-}
-
-/** A binary heap of steps: the longest path on top, of equal ones the lowest index. */
-class ReadyQueue {
-  readonly #paths: readonly number[]
-  readonly #heap: number[] = []
-
-  constructor(paths: readonly number[]) {
-    this.#paths = paths
-  }
-
-  get size(): number {
-    return this.#heap.length
-  }
-
-  push(step: number): void {
-    const heap = this.#heap
-    let at = heap.length
-    while (at > 0) {
-      const above = (at - 1) >> 1
-      const other = heap[above]
-      if (other === undefined || this.#isBefore(other, step)) break
-      heap[at] = other
-      at = above
-    }
-    heap[at] = step
-  }
-
-  pop(): number | null {
-    const heap = this.#heap
-    const [top] = heap
-    const last = heap.pop()
-    if (top === undefined || last === undefined) return null
-    if (heap.length > 0) this.#sink(last)
-    return top
-  }
-
-  clear(): void {
-    this.#heap.length = 0
-  }
-
-  /** Puts `step` in the place of the top and lets it sink to where it belongs. */
-  #sink(step: number): void {
-    const heap = this.#heap
-    let at = 0
-    for (;;) {
-      const left = heap[2 * at + 1]
-      const right = heap[2 * at + 2]
-      if (left === undefined) break
-      const rightFirst = right !== undefined && this.#isBefore(right, left)
-      const first = rightFirst ? right : left
-      if (this.#isBefore(step, first)) break
-      heap[at] = first
-      at = 2 * at + (rightFirst ? 2 : 1)
-    }
-    heap[at] = step
-  }
-
-  #isBefore(a: number, b: number): boolean {
-    const difference = (this.#paths[a] ?? 0) - (this.#paths[b] ?? 0)
-    return difference === 0 ? a < b : difference > 0
-  }
 }

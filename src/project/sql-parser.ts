@@ -25,7 +25,8 @@ export interface SqlParser {
  * and a step's query is often the very text that was parsed for the plan.
  */
 const cache = new Map<string, ParsedQuery>()
-const CACHE_SIZE = 5_000
+/** Two projects of the largest size. */
+const CACHE_SIZE = 25_000
 
 export function createSqlParser(): SqlParser {
   let opening: Promise<Opened> | null = null
@@ -48,10 +49,14 @@ export function createSqlParser(): SqlParser {
 
   return {
     async parse(queries) {
-      const unknown = [...new Set(queries.filter((query) => !cache.has(query)))]
-      if (cache.size + unknown.length > CACHE_SIZE) cache.clear()
-      const trees = unknown.length === 0 ? [] : await serialize(unknown)
       const parsed = new Map<string, ParsedQuery>()
+      const unknown: string[] = []
+      for (const query of new Set(queries)) {
+        const known = cache.get(query)
+        if (known === undefined) unknown.push(query)
+        else parsed.set(query, known)
+      }
+      const trees = unknown.length === 0 ? [] : await serialize(unknown)
       const pivots: string[] = []
       unknown.forEach((query, index) => {
         const tree = trees[index]
@@ -65,8 +70,9 @@ export function createSqlParser(): SqlParser {
         const [tree] = await serialize([text])
         if (tree !== undefined) parsed.set(query, unshiftReferences(toParsedQuery(text, tree), unshift))
       }
+      if (cache.size + unknown.length > CACHE_SIZE) cache.clear()
       for (const [query, result] of parsed) cache.set(query, result)
-      return queries.map((query) => cache.get(query) ?? parsed.get(query) ?? { problem: noPlace('cannot be parsed') })
+      return queries.map((query) => parsed.get(query) ?? { problem: noPlace('cannot be parsed') })
     },
     async close() {
       const opened = opening

@@ -1,97 +1,94 @@
 /**
  * The workflow that makes an environment match its project: plan, build each step when its parents are done, promote.
+ * A large build takes several runs of it, one after the other; to everyone else it is one build.
  */
 import {
-  ApplicationFailure,
-  CancellationScope,
-  proxyActivities,
+  allHandlersFinished,
+  condition,
+  continueAsNew,
   setCurrentDetails,
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow'
-import type { MillraceActivities } from '../activities/index.ts'
 import { Frontier } from '../graph/frontier.ts'
-import type { BuildInput, BuildPlan, BuildSummary } from '../payloads.ts'
-import { CONTROL_OPTIONS } from './activity-options.ts'
+import type { BuildId, BuildInput, BuildSummary } from '../payloads.ts'
 import { BuildTracker } from './build-tracker.ts'
-import { executionTime } from './execution-time.ts'
+import { packBuild, unpackBuild, type BuildHead, type Carried, type CarriedBuild } from './carried-build.ts'
+import { handleControls } from './controls.ts'
+import { endBuild, endJoined } from './end-build.ts'
+import { executionTime, startingSchedule } from './execution-time.ts'
+import { loadSteps } from './load-steps.ts'
+import { planBuild } from './plan-build.ts'
 import { progressQuery, toDetails } from './progress.ts'
-import { DEFAULT_LOCK_TIMEOUT_SECONDS, StepRun } from './step-run.ts'
-
-const { planProject, finishBuild } = proxyActivities<MillraceActivities>(CONTROL_OPTIONS)
-
-const DEFAULT_PARALLEL = 32
-const MAX_PARALLEL = 500
-const STEPS_PER_LEASE = 2
+import { isSearchable, noteSearchAttributes } from './search-attributes.ts'
+import { initialSettings, Steering, windowOf } from './steering.ts'
+import { StepRun } from './step-run.ts'
 
 /**
+ * @param carried what an earlier run hands over; nobody else gives it.
  * @returns counts, and at most 100 models that did not succeed; each model's report is in the state.
  * @throws ApplicationFailure of type BUILD_FAILED when a model failed (details: the summary), or of the error's code when
  * the build could not start; CancelledFailure when it was cancelled.
  */
-export async function buildProject(input: BuildInput = {}): Promise<BuildSummary> {
-  const { workflowId, runId, startTime } = workflowInfo()
-  const build = { workflowId, runId }
-  const startedMs = startTime.getTime()
-  const executionMs = executionTime(input, startedMs)
-  const tracker = new BuildTracker(input, { ...build, startedMs })
+export async function buildProject(input: BuildInput = {}, carried?: CarriedBuild): Promise<BuildSummary> {
+  const before = carried === undefined ? null : unpackBuild(carried)
+  const head = before?.head ?? newBuild(input)
+  const tracker = new BuildTracker({ ...head, project: input.project ?? '', environment: input.environment ?? 'prod' })
+  const steering = new Steering(before?.settings ?? initialSettings(input), tracker)
+  if (before !== null) tracker.handedOver(before.tracked, before.plan)
+  const show = (): void => setCurrentDetails(toDetails(tracker.progress(), { searchable: isSearchable() }))
+  show()
   setHandler(progressQuery, () => tracker.progress(), {
     description: 'How far the build is: counts, running models, failures',
   })
-  const show = (): void => setCurrentDetails(toDetails(tracker.progress()))
+  handleControls(steering)
 
-  const plan = await planProject.executeWithOptions({ activityId: 'plan', summary: 'plan' }, [
-    { ...input, build, executionMs },
-  ])
-  tracker.planned(plan)
-  const frontier = new Frontier(plan.steps, { window: windowOf(input, plan) })
-  const run = new StepRun(plan, frontier, { build, input, executionMs, tracker, onChange: show })
-  const status = await run.drain()
-
-  // Of a cancelled build too: what was built is recorded, and the environment is free again.
-  const finished = await CancellationScope.nonCancellable(() =>
-    finishBuild.executeWithOptions(
-      { activityId: 'finish', summary: status === 'succeeded' ? 'promote and record' : `record the ${status} build` },
-      [
-        {
-          build,
-          project: plan.project,
-          environment: plan.environment,
-          gateway: plan.gateway,
-          status,
-          ending: run.ending(),
-          startedMs,
-          lockTimeoutSeconds: input.lockTimeoutSeconds ?? DEFAULT_LOCK_TIMEOUT_SECONDS,
-        },
-      ],
-    ),
-  )
-  tracker.finished(status, finished)
-  show()
-  if (run.cancellation !== null) throw run.cancellation
-  if (status === 'failed') throw buildFailed(tracker.summary())
-  return tracker.summary()
-}
-
-/**
- * Steps in flight. Those beyond the connection's leases wait in the order they came, not by their path: enough of them
- * that no lease is idle between two steps, and no more, or a long chain would wait behind a wide layer.
- */
-function windowOf({ maxParallel = DEFAULT_PARALLEL }: BuildInput, { concurrentTasks }: BuildPlan): number {
-  return Math.max(1, Math.min(MAX_PARALLEL, Math.floor(maxParallel), concurrentTasks * STEPS_PER_LEASE))
-}
-
-/** First what went wrong and where: lists show one line. */
-function buildFailed(summary: BuildSummary): ApplicationFailure {
-  const { counts, problems } = summary
-  const first = problems.find(({ status }) => status === 'error')
-  const cause = first === undefined ? '' : `${first.name}: ${first.error?.message ?? ''}\n`
-  const failure = ApplicationFailure.create({
-    type: 'BUILD_FAILED',
-    message: `${cause}${counts.error} failed, ${counts.skipped} skipped; nothing was promoted`,
-    nonRetryable: true,
-    details: [summary],
+  const onWaiting = (waitingFor: BuildId | null): void => {
+    tracker.situated({ waitingFor })
+    show()
+  }
+  const plan = before?.plan ?? (await planBuild(input, head.build, head.executionMs, onWaiting))
+  if ('joined' in plan) return endJoined(plan, tracker, show)
+  if (before === null) steering.repeat(plan.repeats ?? {})
+  const steps = await loadSteps(head.build, plan)
+  const window = windowOf(steering.settings.parallel, plan.concurrentTasks)
+  const frontier = new Frontier(steps, { window, ...(before === null ? {} : { ended: before.ended }) })
+  tracker.planned(plan, steps)
+  if (before === null) noteSearchAttributes(plan, tracker.summary())
+  else tracker.resumed(before.tracked, (step) => frontier.state(step))
+  const run = new StepRun(plan, steps, frontier, {
+    build: head.build,
+    input,
+    executionMs: plan.repeats?.executionMs ?? head.executionMs,
+    tracker,
+    settings: steering.settings,
+    onChange: show,
   })
-  failure.stack = ''
-  return failure
+  steering.steer({ steps, frontier, run, concurrentTasks: plan.concurrentTasks })
+
+  const status = await run.drain()
+  if (status === 'unfinished') {
+    const { settings } = steering
+    return goOn(input, { head, plan, ended: frontier.endedSteps(), tracked: tracker.carried(), settings })
+  }
+  steering.close()
+  return endBuild(plan, { head, input, status, run, tracker, show })
+}
+
+function newBuild(input: BuildInput): BuildHead {
+  const info = workflowInfo()
+  const { workflowId, firstExecutionRunId, startTime } = info
+  return {
+    build: { workflowId, runId: firstExecutionRunId },
+    startedMs: startTime.getTime(),
+    executionMs: executionTime(input, info),
+    schedule: startingSchedule(info),
+    runs: 1,
+  }
+}
+
+/** In a history of its own, with what this one knows. */
+async function goOn(input: BuildInput, carried: Carried): Promise<never> {
+  await condition(allHandlersFinished)
+  return continueAsNew<typeof buildProject>(input, packBuild(carried))
 }

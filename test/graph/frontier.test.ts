@@ -241,6 +241,60 @@ describe('a long chain beside a wide, slow layer', () => {
   })
 })
 
+describe('a build that people steer', () => {
+  //  0 ─→ 1 ─→ 2
+  //  3 ─────↗
+  const steps = [step(1), step(1, 0), step(1, 1, 3), step(1)]
+
+  test('leaves out a step that waits, with what follows it; its cause is itself', () => {
+    const frontier = new Frontier(steps, { window: 8 })
+    startAll(frontier)
+    expect(frontier.skip(1)).toEqual([2])
+    expect([1, 2].map((index) => frontier.causeOf(index))).toEqual([1, 1])
+    frontier.succeed(0)
+    frontier.succeed(3)
+    expect(states(frontier, 4)).toBe('done skipped skipped done')
+    expect(frontier.finished).toBe(true)
+  })
+
+  test('leaves out a step that is ready or runs', () => {
+    const frontier = new Frontier(steps, { window: 1 })
+    expect(frontier.next()).toBe(0)
+    frontier.skip(3)
+    frontier.skip(0)
+    expect(states(frontier, 4)).toBe('skipped skipped skipped skipped')
+    expect([frontier.running, frontier.next(), frontier.finished]).toEqual([[], null, true])
+    expect(() => frontier.skip(1)).toThrow(misuse)
+  })
+
+  test('tries a failed step again, and with it what was skipped because of it alone', () => {
+    const frontier = new Frontier(steps, { window: 8 })
+    startAll(frontier)
+    frontier.fail(0)
+    frontier.fail(3)
+    expect(frontier.reopen([0])).toEqual([0, 1])
+    expect(states(frontier, 4)).toBe('ready pending skipped failed')
+    expect(frontier.causeOf(2)).toBe(3)
+    expect(frontier.reopen([3])).toEqual([2, 3])
+    expect(startAll(frontier)).toEqual([0, 3])
+    frontier.succeed(0)
+    frontier.succeed(3)
+    expect(startAll(frontier)).toEqual([1])
+    expect(() => frontier.reopen([0])).toThrow(misuse)
+  })
+
+  test('has a wider or narrower window from then on', () => {
+    const frontier = new Frontier([step(1), step(1), step(1)], { window: 1 })
+    expect(startAll(frontier)).toEqual([0])
+    frontier.window = 2
+    expect(startAll(frontier)).toEqual([1])
+    frontier.window = 1
+    frontier.succeed(0)
+    expect(startAll(frontier)).toEqual([])
+    expect(() => (frontier.window = 0)).toThrow(misuse)
+  })
+})
+
 describe('on any graph, with any outcomes', () => {
   const outcomes = fc.constantFrom('succeed', 'succeed', 'succeed', 'fail', 'cancel')
   const builds = fc.integer({ min: 1, max: 30 }).chain((size) =>
@@ -359,6 +413,37 @@ describe('on any graph, with any outcomes', () => {
       fc.property(builds, (build) => {
         expect(play(build).events).toEqual(play(build).events)
       }),
+    )
+  })
+
+  test('a frontier that goes on where another was left is the same as one that was never left', () => {
+    fc.assert(
+      fc.property(builds, fc.nat(30), (build, leftAfter) => {
+        const { steps, outcomes } = build
+        const steered = (frontier: Frontier, turns: number): void => {
+          for (let turn = 0; turn < turns; turn++) {
+            const [running] = startAll(frontier).concat(frontier.running)
+            if (running === undefined) break
+            const outcome = outcomes[running]!
+            // In place of a cancellation, which ends a build: somebody leaves the step out.
+            frontier[outcome === 'cancel' ? 'skip' : outcome](running)
+          }
+        }
+        const whole = new Frontier(steps, { window: 1 })
+        steered(whole, Infinity)
+        const first = new Frontier(steps, { window: 1 })
+        steered(first, leftAfter)
+        const second = new Frontier(steps, { window: 1, ended: first.endedSteps() })
+        expect([...steps.keys()].map((step) => second.state(step))).toEqual(
+          [...steps.keys()].map((step) => first.state(step)),
+        )
+        steered(second, Infinity)
+        for (const step of steps.keys()) {
+          expect([second.state(step), second.causeOf(step)]).toEqual([whole.state(step), whole.causeOf(step)])
+        }
+        expect(second.counts()).toEqual(whole.counts())
+      }),
+      { numRuns: 300 },
     )
   })
 })

@@ -1,7 +1,25 @@
 /** A workflow's history as a person or a program would read it. */
-import type { WorkflowHandle } from '@temporalio/client'
+import type { Client, WorkflowHandle } from '@temporalio/client'
 
 export type History = Awaited<ReturnType<WorkflowHandle['fetchHistory']>>
+
+export interface WorkflowRun {
+  runId: string
+  history: History
+}
+
+/** All runs that a workflow took, one continued as the next, from the first to the last. */
+export async function runsOf(client: Client, workflowId: string): Promise<WorkflowRun[]> {
+  const runs: WorkflowRun[] = []
+  let { runId } = await client.workflow.getHandle(workflowId).describe()
+  for (;;) {
+    const history = await client.workflow.getHandle(workflowId, runId).fetchHistory()
+    runs.unshift({ runId, history })
+    const before = history.events?.[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId
+    if (before == null || before === '') return runs
+    runId = before
+  }
+}
 
 export interface HistoryPayload {
   /** Name of the event's attributes, e.g. `activityTaskScheduledEventAttributes`. */

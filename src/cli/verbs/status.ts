@@ -11,6 +11,7 @@ import { follow } from '../follow.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { readReport, remotePages } from '../read-report.ts'
 import { reportText } from '../report-text.ts'
+import { buildHandle } from '../running-build.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 
 const REPORT_TIMEOUT_MS = 60_000
@@ -89,9 +90,7 @@ async function readStatus(context: CommandContext): Promise<BuildReport> {
       readReport((page) => readBuildPage(projects, { ...page, lockTimeoutSeconds }), input),
     async remote(client, taskQueue) {
       const recorded = await readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), input)
-      return recorded === null
-        ? null
-        : withRunning(recorded, client.workflow.getHandle(recorded.workflowId, recorded.runId))
+      return recorded === null ? null : withRunning(recorded, buildHandle(client, recorded))
     },
   })
   if (report !== null) return report
@@ -107,7 +106,8 @@ async function readStatus(context: CommandContext): Promise<BuildReport> {
 /** The state knows what is done; what runs just now only the workflow knows. */
 async function withRunning(report: BuildReport, handle: WorkflowHandle): Promise<BuildReport> {
   if (report.status !== 'running') return report
-  const progress = await handle.query<BuildProgress>('progress').catch(() => null)
+  const answer = await handle.query<BuildProgress>('progress').catch(() => null)
+  const progress = answer?.runId === report.runId ? answer : null
   const running = new Map(progress?.running.map(({ name, startedAt }) => [name, startedAt]))
   const models = report.models.map((model): ModelReport => {
     const startedAt = running.get(model.name)

@@ -1,0 +1,41 @@
+/** Builds that run, whichever run of its workflow a build is in. */
+import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client'
+import { MillraceError } from '../errors.ts'
+import type { BuildId } from '../payloads.ts'
+import type { CommandContext } from './command.ts'
+import type { TemporalSession } from './temporal-session.ts'
+
+/**
+ * @param workflowId default: that of the environment's builds.
+ * @returns a handle of whichever run the build is in. @throws MillraceError USAGE when no such build runs.
+ */
+export async function runningBuild(
+  { client, project }: TemporalSession,
+  { options }: CommandContext,
+  workflowId = `millrace/${project}/${options.environment}`,
+): Promise<WorkflowHandle> {
+  const handle = client.workflow.getHandle(workflowId)
+  const status = await handle.describe().then(
+    (description) => description.status.name,
+    (error: unknown) => {
+      if (error instanceof WorkflowNotFoundError) return null
+      throw error
+    },
+  )
+  if (status === 'RUNNING') return handle
+  throw new MillraceError(
+    'USAGE',
+    `expected a running build '${workflowId}'; ${status === null ? 'there is none' : `it is ${status.toLowerCase()}`}`,
+  )
+}
+
+/** What the state knows a build by: the first run of its workflow, of which a large build takes several. */
+export async function firstRunId(handle: WorkflowHandle): Promise<string> {
+  const { raw, runId } = await handle.describe()
+  return raw.workflowExecutionInfo?.firstRunId ?? runId
+}
+
+/** A handle of whichever run the build is in that began with a run. */
+export function buildHandle(client: Client, { workflowId, runId }: BuildId): WorkflowHandle {
+  return client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
+}
