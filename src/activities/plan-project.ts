@@ -3,14 +3,15 @@
  * built, so that the steps build what was planned.
  */
 import { Context } from '@temporalio/activity'
-import type { Client } from '@temporalio/client'
-import type { Lease } from '../connections/lease.ts'
+import { ApplicationFailure } from '@temporalio/common'
 import { MillraceError } from '../errors.ts'
-import type { BuildId, BuildInput, BuildPlan, PlanRequest } from '../payloads.ts'
+import { toSlices } from '../graph/plan-slices.ts'
+import type { BuildId, BuildPlan, Occupied, PlanRequest } from '../payloads.ts'
 import { projectHash, modelHashes } from '../project/project-hash.ts'
 import type { Project } from '../project/project.ts'
 import { resolveSeedPath } from '../project/seeds.ts'
-import { insertBuild, readRunningBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
+import { ENVIRONMENT_TAKEN, insertBuild, takeEnvironment, type PlannedBuild } from '../state/builds.ts'
+import { dropAbandonedSlices, replacePlanSlices } from '../state/plan-slices.ts'
 import { promotedCatalogs } from '../state/promotion.ts'
 import { ensureState, readStateVersion } from '../state/schema.ts'
 import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
@@ -23,18 +24,23 @@ import { assertPlannable } from './plan-scope.ts'
 import { toBuildModels } from './model-reports.ts'
 import { prepareSteps } from './prepare-steps.ts'
 import { endBegunPromotions } from './promote.ts'
+import { sliceHash } from './read-plan-slice.ts'
+import { decideRequest, toRecordedInput, toRepeated, type DecidedRequest } from './repeat-build.ts'
 import { keepSeed } from './seed-select.ts'
+import { takeTurn, type Turn, type TurnRequest } from './take-turn.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 
-export async function planProject(projects: WorkerProjects, request: PlanRequest): Promise<BuildPlan> {
+/** @returns what comes before, when another build has the environment and this one waits for its turn. */
+export async function planProject(projects: WorkerProjects, asked: PlanRequest): Promise<BuildPlan | Occupied> {
   using heartbeat = startHeartbeat('plan')
   try {
+    const request = await decideRequest(projects, asked, heartbeat)
     const { project, worker } = await projects.load(request.project, {
       ...(request.gateway === undefined ? {} : { gateway: request.gateway }),
       ...(request.vars === undefined ? {} : { vars: request.vars }),
     })
     assertSameProject(project, request.projectHash)
-    const options = { ...request, environment: request.environment ?? 'prod', refreshId: request.build.runId }
+    const options = { ...request, environment: request.environment ?? 'prod' }
     assertPlannable(project, options)
     // Opening makes the file: only for a plan that holds.
     const first = worker.databaseExists() ? null : await makePlan(project, null, options)
@@ -46,6 +52,9 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
       onWaiting: (message) => heartbeat.say(message),
     })
     const lease = await leases.in(null)
+    const asks = toTurnRequest(project, request)
+    const { waitsFor, gone } = await takeTurn(lease, asks)
+    if (waitsFor !== null) return occupied(project, asks, waitsFor)
     heartbeat.say('planning')
     const attached = attachedCatalogs(project).size > 0
     if (attached) await endBegunPromotions(leases, project.name)
@@ -54,7 +63,14 @@ export async function planProject(projects: WorkerProjects, request: PlanRequest
       first !== null && !attached && (await readStateVersion(lease)) === 0
         ? first
         : await makePlan(project, leases, options)
-    return await planInto({ project, worker, leases, request, made })
+    try {
+      return await planInto({ project, worker, leases, request, made, gone })
+    } catch (error) {
+      if (!lostRace(error)) throw error
+      const again = await takeTurn(await leases.in(null), asks)
+      if (again.waitsFor === null) throw planAgain()
+      return occupied(project, asks, again.waitsFor)
+    }
   } catch (error) {
     if (heartbeat.signal.aborted) throw heartbeat.signal.reason
     throw toFailure(error)
@@ -65,11 +81,12 @@ interface Planning {
   project: Project
   worker: WorkerProject
   leases: CatalogLeases
-  request: PlanRequest
+  request: DecidedRequest
   made: MadePlan
+  gone: Turn['gone']
 }
 
-async function planInto({ project, worker, leases, request, made }: Planning): Promise<BuildPlan> {
+async function planInto({ project, worker, leases, request, made, gone }: Planning): Promise<BuildPlan> {
   const environment = request.environment ?? 'prod'
   const promotion = await planPromotion(project, made, leases, {
     environment,
@@ -78,7 +95,6 @@ async function planInto({ project, worker, leases, request, made }: Planning): P
   })
   const main = await leases.in(null)
   await ensureState(main)
-  await assertEnvironmentFree(main, project.name, environment, request.build)
   for (const model of made.plan.models) {
     if (model.kind !== 'SEED' || model.batches.length === 0) continue
     const file = project.models.find(({ name }) => name === model.name)
@@ -106,25 +122,62 @@ async function planInto({ project, worker, leases, request, made }: Planning): P
   }
   const lease = await leases.in(null)
   const prepared = await prepareSteps(lease, project.name, { made, catalog: null })
-  await lease.script([...takeEnvironment(build), ...prepared, ...insertBuild(build, toBuildInput(request))].join(';\n'))
+  const slices = toSlices(made.steps)
+  const recorded = [
+    ...takeEnvironment(build, gone),
+    ...prepared,
+    ...insertBuild(build, toRecordedInput(request)),
+    ...replacePlanSlices(
+      build,
+      slices.map((slice) => JSON.stringify(slice)),
+    ),
+    dropAbandonedSlices(),
+  ]
+  await lease.script(recorded.join(';\n'))
   for (const { hash, definition } of made.definitions.values()) worker.keepDefinition(hash, definition)
   return {
     project: project.name,
     environment,
     gateway: project.gateway,
-    steps: made.steps,
+    stepCount: made.steps.length,
+    slices: slices.map(sliceHash),
+    steps: slices[0] ?? [],
     unchanged: build.models.filter((model) => model.steps.length === 0).length,
     promotes: promotion !== null,
+    ...(request.retryOf === undefined ? {} : { repeats: toRepeated(request) }),
     concurrentTasks: worker.concurrentTasks,
     notices: project.notices,
   }
 }
 
-/** What was asked for, without what the workflow added. */
-function toBuildInput(request: PlanRequest): BuildInput {
-  const { build, executionMs, ...input } = request
-  void [build, executionMs]
-  return input
+const CONFLICTS = ['queue', 'join', 'reject', 'preempt'] as const
+
+/** @throws MillraceError USAGE */
+function toTurnRequest(
+  project: Project,
+  { environment = 'prod', build, onConflict = 'reject' }: PlanRequest,
+): TurnRequest {
+  if (CONFLICTS.includes(onConflict)) return { project: project.name, environment, build, onConflict }
+  throw new MillraceError('USAGE', `onConflict: expected ${CONFLICTS.join(', ')}; got ${JSON.stringify(onConflict)}`)
+}
+
+function occupied(project: Project, { environment }: TurnRequest, waitsFor: BuildId): Occupied {
+  return { project: project.name, environment, gateway: project.gateway, waitsFor }
+}
+
+const MAX_RACES = 10
+
+/** Another build came first: its record says so, or what both were about to store is there by now. */
+function lostRace(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  if (error.message.includes(ENVIRONMENT_TAKEN)) return true
+  return /duplicate key/i.test(error.message) && Context.current().info.attempt < MAX_RACES
+}
+
+/** Whoever came first has ended meanwhile: what it built is not in this plan. */
+function planAgain(): ApplicationFailure {
+  const message = 'another build has had the environment meanwhile; planning again'
+  return ApplicationFailure.create({ type: 'ENVIRONMENT_CHANGED', message, nextRetryDelay: 100, category: 'BENIGN' })
 }
 
 /** @throws MillraceError PROJECT_MISMATCH whose hint is the worker's hash of each model, for the client to name those that differ. */
@@ -137,34 +190,4 @@ function assertSameProject(project: Project, sent: string | undefined): void {
       hint: JSON.stringify(modelHashes(project)),
     },
   )
-}
-
-/** @throws MillraceError BUILD_RUNNING when another build of the environment goes on. */
-async function assertEnvironmentFree(
-  lease: Lease,
-  project: string,
-  environment: string,
-  build: BuildId,
-): Promise<void> {
-  const holder = await readRunningBuild(lease, project, environment)
-  if (holder === null || holder.runId === build.runId) return
-  if (!(await isRunning(Context.current().client, holder))) return
-  throw new MillraceError(
-    'BUILD_RUNNING',
-    `environment '${environment}' of project '${project}' is being built by '${holder.workflowId}' (run ${holder.runId})`,
-    {
-      hint: `wait for it, follow it with \`watch ${holder.workflowId}\`, or stop it with \`cancel ${holder.workflowId}\``,
-    },
-  )
-}
-
-/** A holder that Temporal does not know, or knows as ended, left its claim behind when it was killed. */
-async function isRunning(client: Client, { workflowId, runId }: BuildId): Promise<boolean> {
-  try {
-    const description = await client.workflow.getHandle(workflowId, runId).describe()
-    return description.status.name === 'RUNNING'
-  } catch (error) {
-    if (error instanceof Error && error.name === 'WorkflowNotFoundError') return false
-    throw error
-  }
 }

@@ -24,7 +24,7 @@ export function assertPlannable(project: Project, request: PlanScope): void {
   }
   toRange(request)
   const models = project.models.filter((model) => model.enabled)
-  const selected = selectModels(createModelGraph(models), toSelection(request))
+  const selected = selectModels(createModelGraph(models), toSelection(request), 'later')
   const chosen = models.filter((model) => selected.has(model.name))
   assertBuildable(project, chosen)
   if (request.fullRefresh === true) assertRefreshable(chosen)

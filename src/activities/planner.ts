@@ -2,8 +2,9 @@
 import type { Lease } from '../connections/lease.ts'
 import { createModelGraph, type ModelGraph } from '../graph/model-graph.ts'
 import type { Coverage, PlanNode } from '../graph/plan-context.ts'
+import { modifiedModels } from '../graph/modified-models.ts'
 import { planBuild, type Plan } from '../graph/plan.ts'
-import { selectModels } from '../graph/select.ts'
+import { needsFacts, selectModels } from '../graph/select.ts'
 import { planSteps, type StepContext } from '../graph/steps.ts'
 import type { BuildStep } from '../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../project/fingerprint.ts'
@@ -11,6 +12,7 @@ import { DEFAULT_STEP } from '../project/millrace-settings.ts'
 import type { Model } from '../project/model.ts'
 import type { Project } from '../project/project.ts'
 import { readEnvironment, type EnvironmentState } from '../state/environments.ts'
+import { readFailedModels } from '../state/builds.ts'
 import { readCoverage } from '../state/ledger.ts'
 import { readDurations } from '../state/outcomes.ts'
 import { assertStateReadable, readStateVersion } from '../state/schema.ts'
@@ -18,7 +20,7 @@ import { readVersions, type StoredVersion } from '../state/versions.ts'
 import type { CatalogLeases } from './catalog-leases.ts'
 import { defineModels, type Definitions } from './define-models.ts'
 import { attachedCatalogs, modelCatalogs } from './model-catalogs.ts'
-import { assertBuildable, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
+import { assertBuildable, assertPlanSize, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
 import { assertPlannable, toRange, toSelection, type PlanScope } from './plan-scope.ts'
 
@@ -57,26 +59,34 @@ export async function makePlan(
   const models = project.models.filter((model) => model.enabled)
   const nodes = await planNodes(project, models, options.executionMs)
   const graph = createModelGraph(nodes)
-  const selected = withEmbedded(graph, selectModels(graph, toSelection(options)))
+  const catalogs = modelCatalogs(project, models)
+  const place = { project: project.name, environment: options.environment, catalogs }
+  const state = await readState(leases, place)
+  const known = {
+    environment: new Map(state.environment.models.map((entry) => [entry.model, entry])),
+    versions: byModel(state.versions.filter(({ format }) => isKnownFormat(format))),
+    coverage: state.coverage,
+    project: project.name,
+    hash: sha256,
+  }
+  const selection = toSelection(options)
+  const facts = needsFacts(selection)
+    ? { modified: modifiedModels(graph, known), failed: await readFailed(leases, place) }
+    : null
+  const selected = withEmbedded(graph, selectModels(graph, selection, facts))
   const chosen = models.filter((model) => selected.has(model.name))
   assertBuildable(project, chosen)
 
-  const catalogs = modelCatalogs(project, models)
-  const state = await readState(leases, { project: project.name, environment: options.environment, catalogs })
   const main = (await leases?.in(null)) ?? null
   await assertExternalsExist(project, chosen, main)
   const plan = planBuild({
     graph,
     selected,
     selective: options.select !== undefined || options.exclude !== undefined,
-    environment: new Map(state.environment.models.map((entry) => [entry.model, entry])),
-    versions: byModel(state.versions.filter(({ format }) => isKnownFormat(format))),
-    coverage: state.coverage,
+    ...known,
     range: toRange(options),
     refresh: options.fullRefresh === true ? options.refreshId : null,
-    project: project.name,
     format: FINGERPRINT_FORMAT,
-    hash: sha256,
   })
   if (options.fullRefresh === true) assertRefreshable(chosen)
   // As the connection has it, where it is open: what is built in another catalog names it.
@@ -91,6 +101,7 @@ export async function makePlan(
     coverage: state.coverage,
     settings: stepSettings(project, models),
   })
+  assertPlanSize(steps.length)
   return { plan, steps, definitions, environment: state.environment, catalogs }
 }
 
@@ -157,6 +168,16 @@ async function readState(
     for (const [model, ms] of durations) state.durations.set(model, ms)
   }
   return state
+}
+
+/** Models that failed in the environment's latest build. */
+async function readFailed(
+  leases: CatalogLeases | null,
+  { project, environment }: StatePlace,
+): Promise<ReadonlySet<string>> {
+  const main = (await leases?.in(null)) ?? null
+  if (main === null || !(await stateIsThere(main))) return new Set()
+  return new Set(await readFailedModels(main, project, environment))
 }
 
 /** @throws MillraceError STATE_NEWER */

@@ -17,6 +17,7 @@ export function toBuildInput({ options }: CommandContext, project: string, hash:
     ...given('executionTime', options.executionTime),
     ...given('maxParallel', options.maxParallel),
     ...given('projectHash', hash),
+    ...given('onConflict', options.onConflict),
     ...(options.fullRefresh ? { fullRefresh: true } : {}),
     ...(options.failFast ? { failFast: true } : {}),
     ...(options.adopt ? { adopt: true } : {}),

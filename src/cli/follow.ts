@@ -68,7 +68,17 @@ async function poll(handle: WorkflowHandle, { show, wait, signal, everyMs }: Pol
 
 /** A query needs a live worker; one that is down for a moment is no reason to stop following. */
 async function ask(handle: WorkflowHandle, signal: AbortSignal): Promise<BuildProgress | null> {
-  return handle.client.withAbortSignal(signal, () => handle.query<BuildProgress>('progress')).catch(() => null)
+  // The client never takes its listener away again: each question gets a signal of its own.
+  const one = new AbortController()
+  const abort = (): void => one.abort()
+  signal.addEventListener('abort', abort)
+  try {
+    return await handle.client.withAbortSignal(one.signal, () => handle.query<BuildProgress>('progress'))
+  } catch {
+    return null
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }
 
 /** What the activities that run now say of a file that another process holds. */
@@ -96,7 +106,8 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
 
 const MAX_NAMES = 4
 
-function progressLine({ stepsDone, stepsTotal, running, counts, environment }: BuildProgress): string {
+function progressLine({ stepsDone, stepsTotal, running, counts, environment, waitingFor }: BuildProgress): string {
+  if (waitingFor !== null) return `Waiting for '${waitingFor.workflowId}' to end`
   if (stepsTotal === 0) return `Planning ${environment}`
   const names = running.slice(0, MAX_NAMES).map(({ name }) => name)
   const more = running.length > MAX_NAMES ? ` and ${running.length - MAX_NAMES} more` : ''

@@ -37,8 +37,9 @@ export class LiveView {
 
 /** @param now epoch ms */
 export function viewLines(progress: BuildProgress, now: number): string[] {
-  const { stepsDone, stepsTotal, counts, running, startedAt, environment } = progress
+  const { stepsDone, stepsTotal, counts, running, startedAt, environment, waitingFor } = progress
   const elapsed = (since: string): string => seconds(Math.max(0, now - Date.parse(since)))
+  if (waitingFor !== null) return [`Waiting for '${waitingFor.workflowId}' to end  ${elapsed(startedAt)}`]
   if (stepsTotal === 0) return [`Planning ${environment}  ${elapsed(startedAt)}`]
   const filled = Math.floor((stepsDone / stepsTotal) * BAR_WIDTH)
   const bar = `${'█'.repeat(filled)}${'░'.repeat(BAR_WIDTH - filled)}`

@@ -1,8 +1,9 @@
 /** A build from its start to its report: starts or joins it, follows it, leaves it. */
-import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client'
+import type { WorkflowHandle } from '@temporalio/client'
+import { setMaxListeners } from 'node:events'
 import { readBuildPage } from '../activities/read-build.ts'
 import { MillraceError } from '../errors.ts'
-import type { BuildReport } from '../payloads.ts'
+import type { BuildId, BuildReport, BuildSummary } from '../payloads.ts'
 import { toProjectHash } from '../project/project-hash.ts'
 import { toBuildInput } from './build-input.ts'
 import type { CommandContext } from './command.ts'
@@ -11,25 +12,50 @@ import { EXIT, type ExitCode } from './exit-codes.ts'
 import { followUp } from './follow-up.ts'
 import { follow } from './follow.ts'
 import { onInterrupt } from './interrupt.ts'
-import { ownIdentity, isAlive, type ProcessIdentity } from './process-identity.ts'
 import { nameMismatch } from './project-mismatch.ts'
 import { readReport, remotePages } from './read-report.ts'
 import { failedSummary, isCanceled, toMillraceError } from './remote-error.ts'
 import { reportText } from './report-text.ts'
+import { firstRunId } from './running-build.ts'
+import { findUnfinished, startBuild } from './start-build.ts'
 import type { TemporalSession } from './temporal-session.ts'
 import { workflowUrl } from './workflow-url.ts'
 
 /** Time a report's page may take: the worker may wait for its turn at the database. */
 const REPORT_TIMEOUT_MS = 120_000
 
-/** @param hashes of the folder's models: somebody else's worker must have the same. */
+export interface BuildRun {
+  /** Of the folder's models: somebody else's worker must have the same. */
+  hashes: Record<string, string>
+  /** A build that was started before, on a server that is gone: it goes on if the project's new one knows it. */
+  left: string | null
+  onStarted: (workflowId: string) => void
+}
+
 export async function runBuild(
   session: TemporalSession,
   context: CommandContext,
-  hashes: Record<string, string>,
+  { hashes, left, onStarted }: BuildRun,
+): Promise<ExitCode> {
+  const { project } = session
+  const again = left === null ? null : await findUnfinished(session, left)
+  const handle =
+    again ??
+    (await startBuild(session, context, {
+      workflowId: `millrace/${project}/${context.options.environment}`,
+      input: toBuildInput(context, project, session.worker === null ? toProjectHash(hashes) : null),
+    }))
+  onStarted(handle.workflowId)
+  return followStarted(session, context, { handle, hashes })
+}
+
+/** From a build's start to its report; with `--detach` only says how to go on. */
+export async function followStarted(
+  session: TemporalSession,
+  context: CommandContext,
+  { handle, hashes }: StartedBuild,
 ): Promise<ExitCode> {
   const { options, output } = context
-  const handle = await startBuild(session, context, session.worker === null ? toProjectHash(hashes) : null)
   const url = workflowUrl(session.server, handle)
   if (url !== null) output.say(`Web UI: ${url}`)
   if (options.detach) return detached(context, handle)
@@ -38,42 +64,7 @@ export async function runBuild(
   return code
 }
 
-/** Starts the environment's build, or joins one whose command is gone. */
-async function startBuild(
-  { client, project, taskQueue, worker }: TemporalSession,
-  context: CommandContext,
-  hash: string | null,
-): Promise<WorkflowHandle> {
-  const workflowId = `millrace/${project}/${context.options.environment}`
-  try {
-    return await client.workflow.start('buildProject', {
-      taskQueue,
-      workflowId,
-      args: [toBuildInput(context, project, hash)],
-      staticSummary: `${project} · ${context.options.environment}${context.options.select === null ? '' : ` · ${context.options.select}`}`,
-      // Only a build whose worker lives in its command can be left behind by that command.
-      memo: worker === null ? {} : { millraceOwner: ownIdentity() },
-    })
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    const running = client.workflow.getHandle(workflowId)
-    const { memo, runId } = await running.describe()
-    const owner = memo?.['millraceOwner'] as ProcessIdentity | undefined
-    if (owner !== undefined && !isAlive(owner)) {
-      context.output.say(`Going on with the unfinished build '${workflowId}'`)
-      return client.workflow.getHandle(workflowId, runId)
-    }
-    throw new MillraceError(
-      'BUILD_RUNNING',
-      `environment '${context.options.environment}' of project '${project}' is being built by '${workflowId}' (run ${runId})`,
-      {
-        hint: `wait for it, follow it with \`watch\`, or stop it with \`cancel\``,
-      },
-    )
-  }
-}
-
-interface StartedBuild {
+export interface StartedBuild {
   handle: WorkflowHandle
   /** Of this folder's models. */
   hashes: Record<string, string>
@@ -94,11 +85,12 @@ async function followBuild(
   })
   // The wait is a request that the server answers after 20 s at the latest: unless it is given up, it keeps the process alive.
   const waiting = new AbortController()
+  setMaxListeners(0, waiting.signal)
   try {
     const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
     const ended = result.then(
-      () => null,
-      (error: unknown) => ({ error }),
+      (summary: BuildSummary) => ({ error: null, joined: summary.joined }),
+      (error: unknown) => ({ error, joined: failedSummary(error)?.joined }),
     )
     // On a server that goes on without us, Ctrl-C only stops following.
     const outcome = await Promise.race([
@@ -114,7 +106,8 @@ async function followBuild(
     return await printOutcome(session, context, {
       handle,
       hashes,
-      error: outcome?.error ?? null,
+      error: outcome.error,
+      joined: outcome.joined ?? null,
       interrupted: interrupt.count > 0,
     })
   } finally {
@@ -126,17 +119,24 @@ async function followBuild(
 
 interface Outcome extends StartedBuild {
   error: unknown
+  /** The build whose result it took for its own. */
+  joined: BuildId | null
   interrupted: boolean
 }
 
 async function printOutcome(
   session: TemporalSession,
   context: CommandContext,
-  { handle, hashes, error, interrupted }: Outcome,
+  { handle, hashes, error, joined, interrupted }: Outcome,
 ): Promise<ExitCode> {
   const canceled = isCanceled(error)
   if (error !== null && !canceled && failedSummary(error) === null) throw named(toMillraceError(error), hashes)
-  const report = await reportOf(session, context, handle)
+  if (joined !== null) context.output.say(`Joined '${joined.workflowId}' (run ${joined.runId})`)
+  const report = await reportOf(
+    session,
+    context,
+    joined ?? { workflowId: handle.workflowId, runId: await firstRunId(handle) },
+  )
   if (report === null) {
     if (canceled)
       throw new MillraceError('CANCELED', `the build '${handle.workflowId}' was cancelled before it was planned`)
@@ -150,16 +150,14 @@ async function printOutcome(
 async function reportOf(
   { client, taskQueue, project, worker }: TemporalSession,
   context: CommandContext,
-  handle: WorkflowHandle,
+  build: BuildId,
 ): Promise<BuildReport | null> {
   const { options } = context
-  const { runId } = await handle.describe()
   const input = {
     project,
     ...(options.gateway === null ? {} : { gateway: options.gateway }),
     environment: options.environment,
-    workflowId: handle.workflowId,
-    runId,
+    ...build,
     lockTimeoutSeconds: options.lockTimeoutSeconds,
   }
   // A worker of our own holds the database in this very process.
@@ -179,7 +177,7 @@ async function workerFailure({ worker }: TemporalSession): Promise<never> {
 
 function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {
   const { workflowId } = handle
-  context.output.answer(`Started '${workflowId}'. ${howToGoOn(context)}`, { workflowId })
+  context.output.answer(`Started '${workflowId}'. ${howToGoOn(context, workflowId)}`, { workflowId })
   return EXIT.done
 }
 
@@ -187,11 +185,11 @@ function detached(context: CommandContext, handle: WorkflowHandle): ExitCode {
 function leftBehind({ worker }: TemporalSession, context: CommandContext, { workflowId }: WorkflowHandle): string {
   const state =
     worker === null ? 'goes on' : 'waits for a worker: the next `build`, or a `worker.ts`, goes on where it was'
-  return `The build '${workflowId}' ${state}.\n${howToGoOn(context)}`
+  return `The build '${workflowId}' ${state}.\n${howToGoOn(context, workflowId)}`
 }
 
-function howToGoOn(context: CommandContext): string {
-  return `Follow it: ${followUp(context, 'watch')}\nStop it:   ${followUp(context, 'cancel')}`
+function howToGoOn(context: CommandContext, workflowId: string): string {
+  return `Follow it: ${followUp(context, 'watch', workflowId)}\nStop it:   ${followUp(context, 'cancel', workflowId)}`
 }
 
 async function keep({ server }: TemporalSession, { output }: CommandContext): Promise<void> {

@@ -30,7 +30,11 @@ function versionName(hash: string): string {
   return hash.slice(0, 12)
 }
 
-export function findVersion(model: string, version: string, context: PlanContext): KnownVersion | undefined {
+export function findVersion(
+  model: string,
+  version: string,
+  context: Pick<PlanContext, 'versions'>,
+): KnownVersion | undefined {
   return context.versions.get(model)?.find((known) => known.version === version)
 }
 
@@ -48,7 +52,11 @@ function ownHash(node: PlanNode, { format, project, hash }: Pick<PlanContext, 'f
 }
 
 /** Does the model itself say anything else than in the environment's version? The parents it has there do not count: they may have moved on without it. */
-export function ownDataChanged(node: PlanNode, current: EnvironmentEntry, context: PlanContext): boolean {
+export function ownDataChanged(
+  node: PlanNode,
+  current: EnvironmentEntry,
+  context: Pick<PlanContext, 'versions' | 'project' | 'hash'>,
+): boolean {
   const known = findVersion(node.name, current.version, context)
   if (known === undefined) return true
   return !known.fingerprint.startsWith(`${ownHash(node, { ...context, format: known.format })}.`)

@@ -4,13 +4,16 @@
  *   expression    one or more groups, separated by spaces: their union
  *   group         one or more terms, separated by commas: their intersection
  *   term          [@ | N+] [method:] value [+N]
- *   method        tag, kind, path; without one, the value is a model's name
+ *   method        tag, kind, path, state, result; without one, the value is a model's name
+ *
+ * `state:modified` and `result:failed` are told by the database: a selection gets them as facts.
  *
  * Values take the wildcards `*`, `?`, `[abc]`, `[!abc]`. Whatever cannot be evaluated or matches nothing is an error:
  * a build that silently does nothing, or everything, is worse than none. Pure.
  */
 import { MillraceError, nearest } from '../errors.ts'
-import type { GraphNode, ModelGraph } from './model-graph.ts'
+import type { ModelGraph } from './model-graph.ts'
+import { BY_LAST_PART, BY_NAME, lastPart, METHODS, type Method, type SelectionFacts } from './selection-methods.ts'
 
 export interface Selection {
   /** Default: every model. */
@@ -19,18 +22,26 @@ export interface Selection {
   exclude?: string | null
 }
 
+/** `later`: the database will be asked. Null: it will not. */
+export type Facts = SelectionFacts | 'later' | null
+
 /**
- * The names of the models that are selected and not excluded, in the graph's order.
- * Throws `SELECTION` for a term that cannot be read or matches nothing, for a group that matches nothing, and when all
- * is excluded; `NOT_YET` for methods that come with a later version.
+ * The names of the models that are selected and not excluded, in the graph's order. What is to be asked later is taken for anything:
+ * then only models that are selected in any case are named, and nothing is said of sets that may be empty.
+ * Throws `SELECTION` for a term that cannot be read or matches nothing, for a group that matches nothing, when all
+ * is excluded, and for terms that need facts when there are none.
  */
-export function selectModels(graph: ModelGraph, selection: Selection): Set<string> {
+export function selectModels(graph: ModelGraph, selection: Selection, facts: Facts = null): Set<string> {
   const { select = null, exclude = null } = selection
-  const selected = select === null ? new Set(graph.names) : evaluate(graph, select, 'select')
-  if (exclude === null) return new Set(graph.names.filter((name) => selected.has(name)))
-  const excluded = evaluate(graph, exclude, 'exclude')
-  const left = graph.names.filter((name) => selected.has(name) && !excluded.has(name))
-  if (left.length === 0) {
+  const selected =
+    select === null
+      ? { names: new Set(graph.names), open: false }
+      : evaluate({ graph, facts, option: 'select' }, select)
+  if (exclude === null) return new Set(graph.names.filter((name) => selected.names.has(name)))
+  const excluded = evaluate({ graph, facts, option: 'exclude' }, exclude)
+  if (excluded.open) return new Set()
+  const left = graph.names.filter((name) => selected.names.has(name) && !excluded.names.has(name))
+  if (left.length === 0 && !selected.open) {
     const from = select === null ? 'all models' : `'${select}'`
     throw new MillraceError('SELECTION', `Expected a model to be left, but exclude '${exclude}' takes away ${from}`, {
       hint: 'Exclude less, or select more.',
@@ -39,7 +50,25 @@ export function selectModels(graph: ModelGraph, selection: Selection): Set<strin
   return new Set(left)
 }
 
+/** Whether a selection may ask for what only the database knows. */
+export function needsFacts({ select, exclude }: Selection): boolean {
+  return [select, exclude].some((text) => text != null && /(?:state|result):/i.test(text))
+}
+
 type Option = 'select' | 'exclude'
+
+/** What every part of an expression is evaluated in. */
+interface Scope {
+  graph: ModelGraph
+  facts: Facts
+  option: Option
+}
+
+interface Evaluated {
+  names: ReadonlySet<string>
+  /** There may be more: that is to be asked later. */
+  open: boolean
+}
 
 interface Term {
   /** As written. */
@@ -54,72 +83,28 @@ interface Term {
   down: number
 }
 
-interface Method {
-  /** What the values are, in the plural. */
-  label: string
-  /** Every value that would match the model: for matching, and for hints. */
-  valuesOf(node: GraphNode): readonly string[]
-  matcher(value: string): (candidate: string) => boolean
-}
-
-const BY_NAME: Method = {
-  label: 'names',
-  valuesOf: (node) => [node.name],
-  matcher: (value) => globMatcher(value, { flags: 'iu', wild: '.' }),
-}
-
-/** For a value without a dot that is no model's whole name. */
-const BY_LAST_PART: Method = { ...BY_NAME, valuesOf: (node) => [lastPart(node.name)] }
-
-const METHODS: ReadonlyMap<string, Method> = new Map([
-  [
-    'tag',
-    {
-      label: 'tags',
-      valuesOf: (node) => node.tags,
-      matcher: (value) => globMatcher(value, { flags: 'u', wild: '.' }),
-    },
-  ],
-  [
-    'kind',
-    {
-      label: 'kinds',
-      valuesOf: (node) => [node.kind.name],
-      matcher: (value) => globMatcher(value, { flags: 'iu', wild: '.' }),
-    },
-  ],
-  [
-    'path',
-    {
-      label: 'paths',
-      valuesOf: (node) => withFolders(node.file),
-      matcher: (value) => globMatcher(plainPath(value), { flags: 'u', wild: '[^/]' }),
-    },
-  ],
-])
-
-const LATER_METHODS: ReadonlySet<string> = new Set(['state', 'result'])
-
-function evaluate(graph: ModelGraph, text: string, option: Option): Set<string> {
+function evaluate(scope: Scope, text: string): Evaluated {
   const groups = text.split(/\s+/).filter((group) => group !== '')
   if (groups.length === 0) {
-    throw new MillraceError('SELECTION', `Expected ${option} to name models, got an empty text`, {
-      hint: `Leave ${option} out, or write a name, tag:…, kind:… or path:….`,
+    throw new MillraceError('SELECTION', `Expected ${scope.option} to name models, got an empty text`, {
+      hint: `Leave ${scope.option} out, or write a name, tag:…, kind:… or path:….`,
     })
   }
-  const union = new Set<string>()
-  for (const group of groups) for (const name of evaluateGroup(graph, group, option)) union.add(name)
-  return union
+  const sets = groups.map((group) => evaluateGroup(scope, group))
+  return { names: new Set(sets.flatMap(({ names }) => [...names])), open: sets.some(({ open }) => open) }
 }
 
-function evaluateGroup(graph: ModelGraph, text: string, option: Option): Set<string> {
+function evaluateGroup(scope: Scope, text: string): Evaluated {
   const sets = text.split(',').map((term) => {
-    if (term !== '') return evaluateTerm(graph, parseTerm(term, option))
-    throw unreadable(text, option, 'A comma stands between two terms, without spaces: tag:a,tag:b.')
+    if (term !== '') return evaluateTerm(scope, parseTerm(term, scope.option))
+    throw unreadable(text, scope.option, 'A comma stands between two terms, without spaces: tag:a,tag:b.')
   })
-  const common = sets.reduce((left, right) => new Set([...left].filter((name) => right.has(name))))
-  if (common.size > 0) return common
-  throw new MillraceError('SELECTION', `Expected a model that matches all of '${text}' in ${option}, got none`, {
+  const common = sets.reduce((left, right) => ({
+    names: new Set([...left.names].filter((name) => right.names.has(name))),
+    open: left.open || right.open,
+  }))
+  if (common.open || common.names.size > 0) return common
+  throw new MillraceError('SELECTION', `Expected a model that matches all of '${text}' in ${scope.option}, got none`, {
     hint: 'A comma is "and"; for "or", use a space.',
   })
 }
@@ -153,11 +138,6 @@ function findMethod(written: string, text: string, option: Option): Method {
   const name = written.toLowerCase()
   const method = METHODS.get(name)
   if (method !== undefined) return method
-  if (LATER_METHODS.has(name)) {
-    throw new MillraceError('NOT_YET', `Selecting by '${name}:' is not in this version, got '${text}' in ${option}`, {
-      hint: 'Select by name, tag:, kind: or path: for now.',
-    })
-  }
   const near = nearest(name, METHODS.keys())
   const known = [...METHODS.keys()].map((method) => `${method}:`).join(', ')
   throw new MillraceError(
@@ -169,28 +149,47 @@ function findMethod(written: string, text: string, option: Option): Method {
   )
 }
 
-function evaluateTerm(graph: ModelGraph, term: Term): Set<string> {
-  let matched = matching(graph, term, term.method)
+function evaluateTerm(scope: Scope, term: Term): Evaluated {
+  const { graph, facts } = scope
+  if (term.method.fact !== undefined) assertFact(term, facts)
+  if (term.method.fact !== undefined && facts === 'later') return { names: new Set(), open: true }
+  let matched = matching(scope, term, term.method)
   if (matched.length === 0 && term.method === BY_NAME && !term.value.includes('.')) {
-    matched = matching(graph, term, BY_LAST_PART)
+    matched = matching(scope, term, BY_LAST_PART)
   }
   if (matched.length === 0) {
     throw new MillraceError(
       'SELECTION',
       `Expected '${term.text}' in ${term.option} to match a model, it matches none`,
       {
-        hint: hintFor(graph, term),
+        hint: term.method.fact?.none ?? hintFor(graph, term),
       },
     )
   }
   const down = graph.descendants(matched, term.closed ? Infinity : term.down)
   const up = term.closed ? graph.ancestors([...matched, ...down]) : graph.ancestors(matched, term.up)
-  return new Set([...matched, ...down, ...up])
+  return { names: new Set([...matched, ...down, ...up]), open: false }
 }
 
-function matching(graph: ModelGraph, term: Term, method: Method): string[] {
+function assertFact({ method: { fact, label }, value, text, option }: Term, facts: Facts): void {
+  if (fact === undefined) return
+  if (value.toLowerCase() !== fact.value) {
+    throw new MillraceError('SELECTION', `Expected '${text}' in ${option} to match a model, it matches none`, {
+      hint: `Known ${label}: ${fact.value}.`,
+    })
+  }
+  if (facts !== null) return
+  throw new MillraceError(
+    'SELECTION',
+    `Expected ${option} to name models by what the project's files say; got '${text}', which only the database knows`,
+    { hint: 'Use it with plan or build: they open the database.' },
+  )
+}
+
+function matching({ graph, facts }: Scope, term: Term, method: Method): string[] {
   const matches = readMatcher(method, term)
-  return graph.names.filter((name) => method.valuesOf(graph.get(name)).some(matches))
+  const known = facts === 'later' ? null : facts
+  return graph.names.filter((name) => method.valuesOf(graph.get(name), known).some(matches))
 }
 
 function readMatcher(method: Method, term: Term): (candidate: string) => boolean {
@@ -204,7 +203,7 @@ function readMatcher(method: Method, term: Term): (candidate: string) => boolean
 
 function hintFor(graph: ModelGraph, term: Term): string {
   const nodes = graph.names.map((name) => graph.get(name))
-  const known = new Set(nodes.flatMap((node) => term.method.valuesOf(node)))
+  const known = new Set(nodes.flatMap((node) => term.method.valuesOf(node, null)))
   const short = term.method === BY_NAME ? nodes.map((node) => lastPart(node.name)) : []
   const near = /[*?[]/.test(term.value) ? null : nearest(term.value, [...known, ...short])
   if (near !== null) return `Did you mean '${near}'?`
@@ -216,44 +215,4 @@ function hintFor(graph: ModelGraph, term: Term): string {
 
 function unreadable(text: string, option: Option, hint: string): MillraceError {
   return new MillraceError('SELECTION', `Expected ${option} to follow the selection grammar, got '${text}'`, { hint })
-}
-
-function lastPart(name: string): string {
-  return name.slice(name.lastIndexOf('.') + 1)
-}
-
-/** The file, every folder above it, and `.` for the project: a path names a file or all that is in a folder. */
-function withFolders(file: string): string[] {
-  const parts = file.split('/')
-  return ['.', ...parts.map((_, index) => parts.slice(0, index + 1).join('/'))]
-}
-
-/** `./models/`, `models\`, `models` → `models`. */
-function plainPath(path: string): string {
-  const plain = path
-    .replaceAll('\\', '/')
-    .replace(/^(?:\.\/+)+/, '')
-    .replace(/\/+$/, '')
-  return plain === '' && path.startsWith('.') ? '.' : plain
-}
-
-/** Matches the pattern taken literally, and as wildcards; `wild` is what `?` stands for, `**` crosses it. Throws SyntaxError for a range like `[z-a]`. */
-function globMatcher(
-  pattern: string,
-  { flags, wild }: { flags: string; wild: string },
-): (candidate: string) => boolean {
-  const source = pattern.replaceAll(
-    /(?<deep>\*\*\/)|(?<stars>\*+)|(?<one>\?)|\[(?<not>!?)(?<set>\]?[^\]]+|\])\]|[\\^$.+()[\]{}|/]/g,
-    (match, ...rest) => {
-      const { deep, stars, one, not, set }: Record<string, string | undefined> = rest.at(-1)
-      if (deep !== undefined) return '(?:.*/)?'
-      if (stars !== undefined) return stars.length > 1 ? '.*' : `${wild}*`
-      if (one !== undefined) return wild
-      if (set !== undefined) return `[${not === '!' ? '^' : ''}${set.replaceAll(/[\\[\]^]/g, String.raw`\$&`)}]`
-      return `\\${match}`
-    },
-  )
-  const glob = new RegExp(`^${source}$`, `${flags}s`)
-  const literal = flags.includes('i') ? pattern.toLowerCase() : pattern
-  return (candidate) => glob.test(candidate) || (flags.includes('i') ? candidate.toLowerCase() : candidate) === literal
 }

@@ -1,8 +1,18 @@
 /** Builds: who builds an environment now, what was planned, how each model ended. The last 200 of an environment are kept. */
 import type { Lease } from '../connections/lease.ts'
-import type { BuildId, BuildInput, BuildStatus, ModelReport } from '../payloads.ts'
+import {
+  emptyCounts,
+  type BuildCounts,
+  type BuildId,
+  type BuildStatus,
+  type ModelReport,
+  type ModelStatus,
+} from '../payloads.ts'
 import { quoteString } from '../sql/identifiers.ts'
+import { leaveQueue } from './build-queue.ts'
 import { bulkInsert } from './bulk.ts'
+import type { RecordedInput } from './build-inputs.ts'
+import { dropPlanSlices } from './plan-slices.ts'
 import type { Promotion } from './promotion.ts'
 import { toTimestamp } from './timestamps.ts'
 
@@ -53,12 +63,20 @@ export async function readRunningBuild(
   return row === undefined ? null : { workflowId: row.workflow_id, runId: row.run_id }
 }
 
-/** SQL that takes the environment for a build, from whoever held it: the caller has made sure that the holder is gone. */
-export function takeEnvironment({ project, environment, workflowId, runId, startedMs }: BuildRecord): string[] {
+/** Text of the error when another build has taken the environment. */
+export const ENVIRONMENT_TAKEN = 'millrace: another build took the environment'
+
+/** SQL that takes the environment for a build; refused when another build has it. @param gone has it by the state's word alone. */
+export function takeEnvironment(build: BuildRecord, gone: BuildId | null = null): string[] {
+  const { project, environment, workflowId, runId, startedMs } = build
   const taken = [project, environment, workflowId, runId].map(quoteString).join(', ')
+  const place = `project = ${quoteString(project)} AND environment = ${quoteString(environment)}`
+  const mayGo = [runId, ...(gone === null ? [] : [gone.runId])].map(quoteString).join(', ')
   return [
-    `DELETE FROM millrace.running_builds WHERE project = ${quoteString(project)} AND environment = ${quoteString(environment)}`,
+    `DELETE FROM millrace.running_builds WHERE ${place} AND run_id IN (${mayGo})`,
+    `SELECT CASE WHEN EXISTS (SELECT 1 FROM millrace.running_builds WHERE ${place}) THEN error(${quoteString(ENVIRONMENT_TAKEN)}) END`,
     `INSERT INTO millrace.running_builds VALUES (${taken}, ${timestamp(startedMs)})`,
+    leaveQueue([build]),
   ]
 }
 
@@ -68,7 +86,7 @@ export function releaseEnvironment({ runId }: BuildId): string {
 }
 
 /** SQL that records a plan; planning the same run again replaces it. @param asked what was asked for. */
-export function insertBuild(build: PlannedBuild, asked: BuildInput): string[] {
+export function insertBuild(build: PlannedBuild, asked: RecordedInput): string[] {
   const { runId, workflowId, project, environment, status, promoted, startedMs } = build
   const texts = [runId, workflowId, project, environment, status].map(quoteString).join(', ')
   const [plan, promotion, input] = [build.models, build.promotion, asked].map((document) =>
@@ -131,6 +149,7 @@ export function endBuild(build: BuildRecord, reports: readonly ModelReport[]): s
     `UPDATE millrace.builds SET status = ${quoteString(status)}, promoted = ${promoted}, ended_at = ${timestamp(endedMs ?? startedMs)} WHERE run_id = ${quoteString(runId)}`,
     `DELETE FROM millrace.build_models WHERE run_id = ${quoteString(runId)}`,
     ...(rows.length === 0 ? [] : [bulkInsert('millrace.build_models', columns, rows)]),
+    dropPlanSlices(build),
     releaseEnvironment(build),
   ]
 }
@@ -166,6 +185,27 @@ export async function readReports(
     [runId, offset, offset + limit],
   )
   return rows.map(({ report }) => JSON.parse(report) as ModelReport)
+}
+
+/** Models that failed in an environment's latest build that has ended. */
+export async function readFailedModels(session: Session, project: string, environment: string): Promise<string[]> {
+  const rows = await session.rows<{ report: string }>(
+    `SELECT report FROM millrace.build_models WHERE report LIKE '%"status":"error"%' AND run_id = (
+       SELECT run_id FROM millrace.builds WHERE project = $1 AND environment = $2 AND ended_at IS NOT NULL
+       ORDER BY started_at DESC LIMIT 1)`,
+    [project, environment],
+  )
+  const reports = rows.map(({ report }) => JSON.parse(report) as ModelReport)
+  return reports.filter(({ status }) => status === 'error').map(({ name }) => name)
+}
+
+/** How many models of an ended build ended how. */
+export async function countReports(session: Session, runId: string): Promise<BuildCounts> {
+  const rows = await session.rows<{ status: ModelStatus; models: number }>(
+    `SELECT report->>'status' AS status, count(*)::DOUBLE AS models FROM millrace.build_models WHERE run_id = $1 GROUP BY ALL`,
+    [runId],
+  )
+  return { ...emptyCounts(), ...Object.fromEntries(rows.map(({ status, models }) => [status, models])) }
 }
 
 const BUILD_COLUMNS = `run_id, workflow_id, project, environment, status, promoted,

@@ -115,7 +115,12 @@ export async function ensureState(lease: Lease): Promise<void> {
   const migrations = MIGRATIONS.slice(version)
     .map((sql) => (uniqueKeys ? sql : withoutKeys(sql)))
     .join('\n')
-  await lease.script(`${migrations} UPDATE millrace.schema_version SET version = ${STATE_VERSION}`)
+  try {
+    await lease.script(`${migrations} UPDATE millrace.schema_version SET version = ${STATE_VERSION}`)
+  } catch (error) {
+    // Two builds of a new database make it at one moment: the second finds what it wanted.
+    if ((await readStateVersion(lease)) !== STATE_VERSION) throw error
+  }
 }
 
 /** For databases that have no keys: there one transaction writes at a time, and what a key would refuse is looked up in it. */

@@ -32,3 +32,19 @@ export const READ_OPTIONS = {
   startToCloseTimeout: '5m',
   retry: { initialInterval: '200ms', maximumInterval: '1s' },
 } satisfies ActivityOptions
+
+/**
+ * Waiting for another build: as long as it takes, in attempts of half a minute. One that is taken for dead too soon has lost nothing.
+ */
+export const WAIT_OPTIONS = {
+  ...COMMON,
+  heartbeatTimeout: '6s',
+  startToCloseTimeout: '2m',
+  retry: { initialInterval: '500ms', backoffCoefficient: 2, maximumInterval: '10s' },
+} satisfies ActivityOptions
+
+/** Out of courtesy: whoever comes next does it, too. */
+export const LEAVE_OPTIONS = {
+  ...CONTROL_OPTIONS,
+  scheduleToCloseTimeout: '1m',
+} satisfies ActivityOptions

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { MillraceError } from '../../src/errors.ts'
 import { createModelGraph } from '../../src/graph/model-graph.ts'
 import type { Selection } from '../../src/graph/select.ts'
-import { selectModels } from '../../src/graph/select.ts'
+import { selectModels, type Facts } from '../../src/graph/select.ts'
 
 //  raw.customers ─→ stg.customers ─┐
 //   SEED             VIEW #daily   ├─→ core.orders ──────→ mart.revenue ─┐
@@ -157,10 +157,36 @@ describe('without select or with exclude', () => {
   })
 })
 
+describe('what the database knows', () => {
+  const facts = { modified: new Set(['stg.orders', 'lone']), failed: new Set(['core.orders']) }
+
+  test('selects models by it, with the same marks as by name', () => {
+    const select = (text: string, exclude?: string): string[] =>
+      [...selectModels(graph, { select: text, ...(exclude === undefined ? {} : { exclude }) }, facts)].sort()
+    expect(select('state:modified')).toEqual(['lone', 'stg.orders'])
+    expect(select('STATE:Modified')).toEqual(['lone', 'stg.orders'])
+    const below = [...selectModels(graph, { select: 'stg.orders+ lone' })].sort()
+    expect(select('state:modified+')).toEqual(below)
+    expect(select('1+result:failed')).toEqual([...selectModels(graph, { select: '1+core.orders' })].sort())
+    expect(select('state:modified+,result:failed')).toEqual(['core.orders'])
+    expect(select('state:modified', 'lone')).toEqual(['stg.orders'])
+  })
+
+  test('the rest of an expression is checked before it is asked; then only what is selected in any case is named', () => {
+    const later = (selection: Selection): string[] => [...selectModels(graph, selection, 'later')]
+    expect(later({ select: 'lone state:modified+' })).toEqual(['lone'])
+    expect(later({ select: 'lone,result:failed' })).toEqual([])
+    expect(later({ select: 'state:modified', exclude: 'lone' })).toEqual([])
+    expect(later({ exclude: 'state:modified' })).toEqual([])
+    expect(() => later({ select: 'state:modified tag:dayly' })).toThrow("'tag:dayly' in select")
+    expect(() => later({ select: 'state:modified,stg.order' })).toThrow("'stg.order' in select")
+  })
+})
+
 describe('an error', () => {
-  function errorOf(selection: Selection): MillraceError {
+  function errorOf(selection: Selection, facts: Facts = null): MillraceError {
     try {
-      selectModels(graph, selection)
+      selectModels(graph, selection, facts)
     } catch (error) {
       if (error instanceof MillraceError) return error
       throw error
@@ -210,13 +236,32 @@ describe('an error', () => {
     expect(errorOf({ select: 'tagg:daily' }).hint).toBe("Did you mean 'tag:'?")
   })
 
-  test.each(['state:modified', '+state:modified+', 'result:failed', 'lone Result:failed+'])(
-    'says that %s comes later',
+  test.each(['state:modified', '+state:modified+', 'lone Result:failed+'])(
+    'says of %s that only the database knows it, where none is asked',
     (select) => {
-      expect(errorOf({ select }).code).toBe('NOT_YET')
-      expect(errorOf({ exclude: select }).code).toBe('NOT_YET')
+      expect(errorOf({ select })).toMatchObject({ code: 'SELECTION', hint: expect.stringContaining('plan or build') })
+      expect(errorOf({ exclude: select }).hint).toContain('plan or build')
     },
   )
+
+  test.each([
+    ['state:modifed', 'Known states: modified.'],
+    ['state:*', 'Known states: modified.'],
+    ['result:error+', 'Known results: failed.'],
+  ])('lists what can be asked of the database: %s', (select, hint) => {
+    expect(errorOf({ select })).toMatchObject({ code: 'SELECTION', hint })
+    expect(errorOf({ select }, 'later')).toMatchObject({ code: 'SELECTION', hint })
+  })
+
+  test('says that nothing is modified, and that nothing failed', () => {
+    const facts = { modified: new Set<string>(), failed: new Set<string>() }
+    expect(errorOf({ select: 'state:modified+' }, facts)).toMatchObject({
+      code: 'SELECTION',
+      message: expect.stringContaining("'state:modified+' in select"),
+      hint: 'Every model is as the environment has it.',
+    })
+    expect(errorOf({ exclude: 'result:failed' }, facts).hint).toContain('No model failed')
+  })
 
   test.each(['', '  ', '+', '@', '2+', '++lone', 'lone++', '@lone+', '@+lone', '+@lone', '@@lone', 'tag:', '+path:+'])(
     "says that '%s' cannot be read",

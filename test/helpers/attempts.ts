@@ -9,7 +9,8 @@ import { WorkerProjects } from '../../src/activities/worker-projects.ts'
 import { parseConnection } from '../../src/connections/config.ts'
 import type { Lease } from '../../src/connections/lease.ts'
 import { createConnectionRegistry } from '../../src/connections/registry.ts'
-import type { BuildPlan, BuildStep, StepInput, StepOutcome } from '../../src/payloads.ts'
+import { unpackSteps } from '../../src/graph/plan-slices.ts'
+import type { BuildPlan, Occupied, BuildStep, StepInput, StepOutcome } from '../../src/payloads.ts'
 import { createProject } from './project.ts'
 
 export interface Attempt {
@@ -21,6 +22,8 @@ export interface Attempt {
 export interface PlannedProject {
   root: string
   plan: BuildPlan
+  /** Of the plan. */
+  steps: readonly BuildStep[]
   /** The first step of a model. */
   step(model: string): BuildStep
   /** Starts the activity that builds it. */
@@ -61,17 +64,22 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`
   })
   const executionMs = Date.parse(now)
   const request = { build: { workflowId: 'build', runId: RUN }, executionMs }
-  const planning: Promise<BuildPlan> = new MockActivityEnvironment().run(() => planProject(projects, request))
+  const planning: Promise<BuildPlan | Occupied> = new MockActivityEnvironment().run(() =>
+    planProject(projects, request),
+  )
   const plan = await planning
+  if ('waitsFor' in plan) throw new Error('another build has the environment')
+  const steps = unpackSteps(plan.steps)
   const config = parseConnection(connection ?? { type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
   const lease = (): Promise<Lease> => registry.lease(config, { holder: 'test' })
 
   return {
     root,
     plan,
+    steps,
     lease,
     step(model) {
-      const found = plan.steps.find((step) => step.model === model)
+      const found = steps.find((step) => step.model === model)
       if (found === undefined) throw new Error(`no step of '${model}'`)
       return found
     },
@@ -82,7 +90,7 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`
         project: plan.project,
         environment: plan.environment,
         gateway: plan.gateway,
-        index: plan.steps.findIndex(({ model }) => model === step.model),
+        index: steps.findIndex(({ model }) => model === step.model),
         step,
         executionMs,
         lockTimeoutSeconds: 10,

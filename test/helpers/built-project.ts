@@ -1,5 +1,5 @@
 /** A project with a worker of its own in this process: builds it, and reads what people would read. */
-import { WorkflowFailedError } from '@temporalio/client'
+import { WorkflowFailedError, type WorkflowHandle } from '@temporalio/client'
 import { randomUUID } from 'node:crypto'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
@@ -15,6 +15,8 @@ export interface BuiltProject {
   root: string
   /** Builds to the end. @returns the report, of a failed build too. @throws MillraceError when it could not start. */
   build(input?: BuildInput): Promise<BuildReport>
+  /** Of the latest build of a workflow. */
+  report(handle: Pick<WorkflowHandle, 'workflowId'>): Promise<BuildReport>
   plan(input?: BuildInput): Promise<PlanReport>
   /** A connection to its database, from the registry of this process. */
   lease(holder?: string): Promise<Lease>
@@ -56,10 +58,23 @@ export async function openProject(
     return await opened.rows(sql)
   }
 
+  async function report({ workflowId }: Pick<WorkflowHandle, 'workflowId'>, name?: string): Promise<BuildReport> {
+    const found = await readReport(remotePages(client, TASK_QUEUE, 60_000), {
+      ...(name === undefined ? {} : { project: name }),
+      environment: 'prod',
+      workflowId,
+      runId: null,
+      lockTimeoutSeconds: 10,
+    })
+    if (found === null) throw new Error(`${workflowId} left no report`)
+    return found
+  }
+
   return {
     root,
     lease,
     rows,
+    report,
     stop: () => worker.stop(),
     async run(sql) {
       await using opened = await lease()
@@ -73,16 +88,7 @@ export async function openProject(
         if (!(error instanceof WorkflowFailedError)) throw error
         if (failedSummary(error) === null) throw toMillraceError(error)
       }
-      const { runId } = await handle.describe()
-      const report = await readReport(remotePages(client, TASK_QUEUE, 60_000), {
-        ...(input.project === undefined ? {} : { project: input.project }),
-        environment: 'prod',
-        workflowId: handle.workflowId,
-        runId,
-        lockTimeoutSeconds: 10,
-      })
-      if (report === null) throw new Error(`${handle.workflowId} left no report`)
-      return report
+      return report(handle, input.project)
     },
     async plan(input = {}) {
       const executionMs = input.executionTime === undefined ? Date.now() : Date.parse(input.executionTime)

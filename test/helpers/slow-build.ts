@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { onTestFinished } from 'vitest'
+import type { HeartbeatDetails } from '../../src/activities/heartbeat.ts'
 import { readServerFile, type ServerFile } from '../../src/temporal/server-file.ts'
 import { createProject, query, writeFiles } from './project.ts'
 
@@ -53,16 +54,22 @@ export async function untilWriting(
   workflowId: string,
   models = ['s.slow', 's.slow_days'],
 ): Promise<void> {
-  const handle = client.workflow.getHandle(workflowId)
   await until(`${models.join(' and ')} writing`, async () => {
-    const description = await handle.describe().catch(() => null)
-    const writing = (description?.raw.pendingActivities ?? []).flatMap(({ heartbeatDetails }) => {
-      const [payload] = heartbeatDetails?.payloads ?? []
-      if (payload === undefined) return []
-      const { model, phase } = defaultPayloadConverter.fromPayload<{ model: string; phase: string }>(payload)
-      return phase === 'writing' ? [model] : []
-    })
+    const beats = await pendingHeartbeats(client, workflowId)
+    const writing = beats.filter(({ phase }) => phase === 'writing').map(({ model }) => model)
     return models.every((model) => writing.includes(model)) ? true : null
+  })
+}
+
+/** What the running activities said last. */
+export async function pendingHeartbeats(client: Client, workflowId: string): Promise<HeartbeatDetails[]> {
+  const description = await client.workflow
+    .getHandle(workflowId)
+    .describe()
+    .catch(() => null)
+  return (description?.raw.pendingActivities ?? []).flatMap(({ heartbeatDetails }) => {
+    const [payload] = heartbeatDetails?.payloads ?? []
+    return payload === undefined ? [] : [defaultPayloadConverter.fromPayload<HeartbeatDetails>(payload)]
   })
 }
 
@@ -105,12 +112,12 @@ export async function processesOf(root: string): Promise<string[]> {
 const LIMIT_MS = 90_000
 
 /** For what no event tells of. */
-export async function until<T>(what: string, look: () => Promise<T | null> | T | null): Promise<T> {
-  const deadline = Date.now() + LIMIT_MS
+export async function until<T>(what: string, look: () => Promise<T | null> | T | null, limitMs = LIMIT_MS): Promise<T> {
+  const deadline = Date.now() + limitMs
   for (;;) {
     const found = await look()
     if (found !== null) return found
-    if (Date.now() > deadline) throw new Error(`waited ${LIMIT_MS / 1000} s for ${what}`)
+    if (Date.now() > deadline) throw new Error(`waited ${limitMs / 1000} s for ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 100))
   }
 }

@@ -71,6 +71,31 @@ describe('a selection', () => {
     expect(builtModels(rest)).toEqual(['a.three', 'a.two'])
     expect(await project.rows('SELECT g FROM a.three')).toEqual([{ g: 2 }])
   })
+
+  test('may be what changed itself since the last promotion, and what failed in the last build', async () => {
+    const project = await openLine()
+    await project.build({ executionTime: NOW })
+    const nothing = await project
+      .build({ executionTime: NOW, select: 'state:modified' })
+      .catch((error: unknown) => error)
+    expect(nothing).toMatchObject({ code: 'SELECTION', hint: 'Every model is as the environment has it.' })
+
+    await writeFiles(project.root, {
+      ...line(2),
+      'models/alone.sql': `MODEL (name a.alone, kind FULL);\nSELECT error('no') AS x`,
+    })
+    expect((await project.plan({ executionTime: NOW, select: 'state:modified' })).stale).toEqual(['a.two'])
+    const modified = await project.build({ executionTime: NOW, select: 'state:modified' })
+    expect(statuses(modified)).toEqual({ 'a.one': 'success', 'a.alone': 'error' })
+
+    await writeFiles(project.root, { 'models/alone.sql': 'MODEL (name a.alone, kind FULL);\nSELECT 8 AS x' })
+    const failed = await project.build({ executionTime: NOW, select: 'result:failed' })
+    expect(statuses(failed)).toEqual({ 'a.alone': 'success' })
+    // Built before, and not promoted.
+    const rest = await project.build({ executionTime: NOW, select: 'state:modified+' })
+    expect(builtModels(rest)).toEqual(['a.three', 'a.two'])
+    expect(await project.rows('SELECT g, x FROM a.three, a.alone')).toEqual([{ g: 2, x: 8 }])
+  })
 })
 
 describe('new data', () => {

@@ -15,14 +15,26 @@ export const buildVerb: Verb = {
     endWithLaunchers()
     // Before anything is started: what is wrong with the folder is said at once.
     const hashes = await loadFirst(context)
-    const session = context.options.detach ? await openToDetach(context) : await openTemporal(context, WITH_WORKER)
-    try {
-      const { runBuild } = await import('../run-build.ts')
-      return await runBuild(session, context, hashes)
-    } finally {
-      await session.close()
+    let left: string | null = null
+    for (;;) {
+      const session = context.options.detach ? await openToDetach(context) : await openTemporal(context, WITH_WORKER)
+      try {
+        const { runBuild } = await import('../run-build.ts')
+        return await runBuild(session, context, { hashes, left, onStarted: (workflowId) => (left = workflowId) })
+      } catch (error) {
+        if (left === null || !waitedElsewhere(error, session, context)) throw error
+        context.output.say('The server was that of another command, which has ended: going on with one of our own')
+      } finally {
+        await session.close()
+      }
     }
   },
+}
+
+/** What waits for the build of another command loses its server with it; the server's data stays with the project. */
+function waitedElsewhere(error: unknown, { server }: TemporalSession, { options }: CommandContext): boolean {
+  if (options.onConflict !== 'queue' && options.onConflict !== 'preempt') return false
+  return server.kind === 'project' && error instanceof MillraceError && error.code === 'TEMPORAL_UNAVAILABLE'
 }
 
 /** @returns a hash of each model of the folder. @throws what is wrong with the folder, or with what is asked of it. */
