@@ -1,17 +1,15 @@
 /** `client.ts VERB [PROJECT] …`: finds the verb and the project, runs it, turns errors into exit codes. */
 import '../dispose-symbols.ts'
-import { existsSync } from 'node:fs'
-import { resolve, join } from 'node:path'
+import { resolve } from 'node:path'
 import { MillraceError, nearest } from '../errors.ts'
 import type { CommandContext, VerbEntry } from './command.ts'
 import { EXIT, exitCodeOf, type ExitCode } from './exit-codes.ts'
 import { parseCommandLine, type CliOptions } from './options.ts'
 import { Output } from './output.ts'
+import { isProject } from './project-folder.ts'
 import { needsMoreThreads, runWithMoreThreads } from './respawn.ts'
 import { LATER_VERBS, VERBS } from './verbs/index.ts'
 import { versionText } from './version.ts'
-
-const CONFIG_FILES = ['config.yaml', 'config.yml', 'sqlmesh.yaml', 'sqlmesh.yml', 'config.py']
 
 /** Never throws; what went wrong is printed and in the exit code. */
 export async function runClient(argv: readonly string[]): Promise<ExitCode> {
@@ -67,10 +65,6 @@ function toContext(
   }
   const root = resolve(options.project ?? (takesProject ? (first ?? '.') : '.'))
   return { root, args: rest, options, output, env: process.env }
-}
-
-function isProject(folder: string): boolean {
-  return CONFIG_FILES.some((file) => existsSync(join(folder, file)))
 }
 
 function answer(output: Output, text: string, code: ExitCode = EXIT.done): ExitCode {

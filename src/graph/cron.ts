@@ -3,7 +3,7 @@
  * from the instant that is asked about, never from a clock.
  */
 import { CronExpressionParser } from 'cron-parser'
-import type { CronExpression } from 'cron-parser'
+import type { CronExpression, CronFieldCollection } from 'cron-parser'
 import { MillraceError, nearest } from '../errors.ts'
 import { INTERVAL_UNITS } from '../project/model.ts'
 import type { IntervalUnit } from '../project/model.ts'
@@ -77,6 +77,11 @@ export function assertTimezone(timezone: string): void {
       cause,
     })
   }
+}
+
+/** @throws MillraceError `MODEL` (without a place) for a bad expression */
+export function cronFields(expression: string): CronFieldCollection {
+  return parseCron(expression, 'UTC').fields
 }
 
 /** Far more distinct crons than a project has; a process that loads projects for years stays small all the same. */

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { ProjectError } from '../errors.ts'
 import { toProblems } from './config-schema.ts'
 import type { ConfigSource } from './config-source.ts'
+import { parseDuration } from './duration.ts'
 
 export interface MillraceSettings {
   /** The first entry whose pattern fits a model decides. */
@@ -20,9 +21,6 @@ export interface StepSettings {
 
 export const DEFAULT_STEP = { timeoutMs: 24 * 3_600_000, attempts: 5 }
 
-const UNITS_MS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 }
-const DURATION = /^\s*(?:\d+(?:\.\d+)?\s*(?:ms|s|m|h|d)\s*)+$/
-
 const settingsSchema = z.strictObject({
   steps: z
     .array(
@@ -30,9 +28,7 @@ const settingsSchema = z.strictObject({
         models: z.string().min(1),
         timeout: z
           .string()
-          .refine((text) => DURATION.test(text) && toMs(text) > 0, {
-            error: "a duration such as '2h', '90s' or '1h30m'",
-          })
+          .refine((text) => (parseDuration(text) ?? 0) > 0, { error: "a duration such as '2h', '90s' or '1h30m'" })
           .optional(),
         attempts: z.int().min(1).default(DEFAULT_STEP.attempts),
       }),
@@ -51,12 +47,7 @@ export function parseMillraceSettings(source: ConfigSource): MillraceSettings {
   const steps = parsed.data.steps.map(({ models, timeout, attempts }) => ({
     models,
     attempts,
-    timeoutMs: timeout === undefined ? DEFAULT_STEP.timeoutMs : toMs(timeout),
+    timeoutMs: parseDuration(timeout ?? '') ?? DEFAULT_STEP.timeoutMs,
   }))
   return { steps }
-}
-
-function toMs(duration: string): number {
-  const parts = duration.matchAll(/(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)/g)
-  return [...parts].reduce((sum, [, count, unit]) => sum + Number(count) * UNITS_MS[unit as keyof typeof UNITS_MS], 0)
 }
