@@ -3,7 +3,7 @@ import type { Admission } from './limits/admission.ts'
 import type { CheckpointGate } from './limits/checkpoint-gate.ts'
 import type { DatabaseCapabilities, Target } from './databases/database.ts'
 import { toJsonRows, type JsonValue } from './json-rows.ts'
-import type { SqlValues } from './channel.ts'
+import type { SqlValues, StatementProgress } from './channel.ts'
 import { laneThenGate } from './limits/lane.ts'
 import type { Session } from './session.ts'
 import { runScript, runTransaction, type Transaction } from './transaction.ts'
@@ -54,6 +54,11 @@ export interface Lease extends AsyncDisposable {
    * @param table quoted. @throws the query's error or the database's, the table is as before then; CommitOutcomeUnknown.
    */
   upload(table: string, query: string): Promise<void>
+  /**
+   * How far a long statement is that runs in a transaction or a `stage`, by the database's own estimate. Null when none runs, or
+   * nobody can tell: where statements run on a server, or settings are locked.
+   */
+  progress(): StatementProgress | null
   /** Waits until other transactions have ended, at most 5 s, and writes the log into the file. Does nothing where it cannot. */
   checkpoint(): Promise<void>
   /** Rolls back what is open and gives the connection back. @throws at the second call. */
@@ -129,7 +134,7 @@ export function createLease({ key, target, session, gate, lane, onRelease }: Lea
     key,
     database: { path: target.path, catalog: target.catalog, capabilities },
     stage: async (sql) => {
-      await execute(sql)
+      await execute(`${session.progressPrefix}${sql}`)
     },
     run,
     rows: async <T>(sql: string, values?: SqlValues) => toJsonRows(await execute(sql, values)) as T[],
@@ -145,6 +150,7 @@ export function createLease({ key, target, session, gate, lane, onRelease }: Lea
       const { uploads, sql } = replaceBy(table, query)
       await alone(() => runUploads(scope, uploads, sql))
     },
+    progress: () => (released ? null : session.progress()),
     checkpoint: async () => {
       assertNoTransaction()
       await gate?.checkpoint()

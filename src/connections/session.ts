@@ -1,7 +1,7 @@
 /** One connection and what runs on it: one statement at a time, interrupted when its holder gives up. */
 import type { DuckDBResultReader } from '@duckdb/node-api'
 import { MillraceError } from '../errors.ts'
-import type { Channel, SqlValues } from './channel.ts'
+import type { Channel, SqlValues, StatementProgress } from './channel.ts'
 import { ConnectionLost } from './connection-lost.ts'
 import { CredentialRefused } from './credential-refused.ts'
 import { timerDelay } from './limits/timer-delay.ts'
@@ -24,6 +24,10 @@ export interface Session {
    * @throws the database's error as it is; the signal's reason when it is aborted; MillraceError SQL for one that ran too long.
    */
   execute(statement: Statement): Promise<DuckDBResultReader>
+  /** Goes before a statement, on its line, when its progress is of interest; empty where nobody can tell. */
+  readonly progressPrefix: string
+  /** Of the statement that runs; null when none does, or nobody can tell. */
+  progress(): StatementProgress | null
   /** When all statements asked for so far have ended. */
   settled(): Promise<void>
   abort(reason: unknown): void
@@ -177,6 +181,9 @@ export function createSession(options: SessionOptions): Session {
       tail = result.then(ended, ended)
       return result
     },
+    progressPrefix: channel.progress?.prefix ?? '',
+    // A closed connection must not be asked.
+    progress: () => (pending === 0 ? null : (channel.progress?.read() ?? null)),
     settled,
     abort,
     close: () => (closing ??= close()),

@@ -99,14 +99,15 @@ async function runBody<T>(
   let usable = true
   let begun = false
   let committed = false
+  const begin = `${session.progressPrefix}BEGIN;`
   const execute = async (sql: string, values?: SqlValues) => {
     if (!usable) throw new Error('a statement was run on a transaction that has ended')
     try {
       if (begun) return await session.execute({ sql, values, onAbort: 'interrupt' })
       begun = true
       // Together with the first statement: each call costs a turn through the thread pool.
-      if (values === undefined) return await session.execute({ sql: `BEGIN;\n${sql}`, values, onAbort: 'interrupt' })
-      await session.execute({ sql: 'BEGIN;', onAbort: 'hold' })
+      if (values === undefined) return await session.execute({ sql: `${begin}\n${sql}`, values, onAbort: 'interrupt' })
+      await session.execute({ sql: begin, onAbort: 'hold' })
       return await session.execute({ sql, values, onAbort: 'interrupt' })
     } catch (error) {
       failures.push(error)

@@ -30,6 +30,10 @@ export interface EmbeddedServerOptions {
   onProgress: (line: string) => void
   /** Called when the server's process has started and does not answer yet: time for something else. */
   onStarting?: (() => void) | undefined
+  /** Builds can be searched by project, environment and status. Default: true. */
+  searchAttributes?: boolean
+  /** Settings of the server, each `key=JSON`. */
+  dynamicConfig?: readonly string[]
   /** Gives up starting. */
   signal?: AbortSignal | undefined
   /** Where to look for the `temporal` program and its cache; default: this process's environment. */
@@ -82,14 +86,17 @@ async function predecessorGone(projectRoot: string, signal: AbortSignal | undefi
 }
 
 async function start(projectRoot: string, options: EmbeddedServerOptions, cli: string): Promise<EmbeddedServer> {
-  const { namespace = 'default', env = process.env, onStarting, signal } = options
+  const { namespace = 'default', searchAttributes = true, dynamicConfig = [] } = options
+  const { env = process.env, onStarting, signal } = options
   const folder = millraceFolder(projectRoot)
   const dataFile = join(folder, 'temporal.db')
   const logFile = join(folder, 'logs', 'temporal.log')
   const serverFile = serverFilePath(projectRoot)
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted()
-    const started = await startDev({ cli, namespace, env, dataFile, logFile, serverFile, onStarting, signal })
+    const files = { dataFile, logFile, serverFile }
+    const settings = { namespace, searchAttributes, dynamicConfig, env }
+    const started = await startDev({ cli, ...settings, ...files, onStarting, signal })
     if ('process' in started) {
       await announce(projectRoot, started)
       return owned(projectRoot, started, namespace)

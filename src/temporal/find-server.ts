@@ -20,6 +20,8 @@ export interface FindServerOptions {
   onStarting?: () => void
   /** Whether an embedded server may be started when no other answers. */
   mayStart: boolean
+  /** Connects to a server that was named, and keeps the connection if it wants; default: just to see whether it answers. */
+  probe?: (options: TemporalConnectionOptions, limitMs: number) => Promise<void>
   signal?: AbortSignal | undefined
 }
 
@@ -84,8 +86,9 @@ async function findNamed(
     ...(metadata === undefined ? {} : { metadata }),
   }
   try {
-    await probeServer(connectionOptions, NAMED_LIMIT_MS)
+    await (options.probe ?? probeServer)(connectionOptions, NAMED_LIMIT_MS)
   } catch (error) {
+    if (error instanceof MillraceError) throw error
     const origin = kind === 'address' ? '--address' : 'TEMPORAL_ADDRESS or a Temporal config profile'
     throw new MillraceError(
       'TEMPORAL_UNAVAILABLE',

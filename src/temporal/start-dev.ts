@@ -1,10 +1,12 @@
 /** One attempt at `temporal server start-dev`: a running server that answers, or why there is none. */
-import { closeSync, openSync, readFileSync, statSync } from 'node:fs'
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { readClusterId } from './probe-server.ts'
+import { cliType, SEARCH_ATTRIBUTES } from '../search-attributes.ts'
+import { provideSearchAttributes } from './search-attributes.ts'
 import { startWatchedServer, type WatchedServer } from './watchdog.ts'
 
 export interface StartDevOptions {
@@ -14,6 +16,10 @@ export interface StartDevOptions {
   env: NodeJS.ProcessEnv
   /** The SQLite file that holds all the server knows. */
   dataFile: string
+  /** Builds can be searched by project, environment and status. */
+  searchAttributes: boolean
+  /** Beside our own: settings of the server, each `key=JSON`. */
+  dynamicConfig: readonly string[]
   /** Gets what the server prints: errors only. Begun anew when it has grown beyond 5 MB. */
   logFile: string
   /** See `startWatchedServer`. */
@@ -46,6 +52,7 @@ export async function startDev(options: StartDevOptions): Promise<RunningServer 
   const address = `127.0.0.1:${port}`
   const log = openSync(options.logFile, sizeOf(options.logFile) > LOG_LIMIT_BYTES ? 'w' : 'a')
   const logStart = sizeOf(options.logFile)
+  const fresh = !existsSync(options.dataFile)
   try {
     const server = await startWatchedServer({
       command: options.cli,
@@ -57,7 +64,11 @@ export async function startDev(options: StartDevOptions): Promise<RunningServer 
     if (server === null) return failure(options.logFile, logStart, 'it could not be executed')
     options.onStarting?.()
     const clusterId = await untilAnswer(server, address, options.signal)
-    if (clusterId !== null) return { process: server, address, uiUrl: `http://127.0.0.1:${uiPort}`, clusterId }
+    if (clusterId !== null) {
+      // Its own arguments count only for a data file that it makes.
+      if (!fresh && options.searchAttributes) await provideSearchAttributes(address, options.namespace)
+      return { process: server, address, uiUrl: `http://127.0.0.1:${uiPort}`, clusterId }
+    }
     await server.stop()
     return failure(options.logFile, logStart, `no answer within ${READY_LIMIT_MS / 1000} s`)
   } finally {
@@ -105,7 +116,12 @@ function serverArguments(options: StartDevOptions, port: number, uiPort: number)
   const args = ['server', 'start-dev', '--log-level', 'error', '--db-filename', options.dataFile]
   args.push('--ip', '127.0.0.1', '--port', String(port), '--ui-ip', '127.0.0.1', '--ui-port', String(uiPort))
   if (options.namespace !== 'default') args.push('--namespace', options.namespace)
-  for (const value of DYNAMIC_CONFIG) args.push('--dynamic-config-value', value)
+  if (options.searchAttributes) {
+    for (const attribute of Object.values(SEARCH_ATTRIBUTES)) {
+      args.push('--search-attribute', `${attribute.name}=${cliType(attribute)}`)
+    }
+  }
+  for (const value of [...DYNAMIC_CONFIG, ...options.dynamicConfig]) args.push('--dynamic-config-value', value)
   for (const pragma of SQLITE_PRAGMAS) args.push('--sqlite-pragma', pragma)
   return args
 }

@@ -4,8 +4,9 @@ import { findProgram } from '../../temporal/find-program.ts'
 import { findTemporalServer, type FoundServer } from '../../temporal/find-server.ts'
 import type { CommandContext } from '../command.ts'
 import { failed, ok, warn, type Check } from './check.ts'
+import { checkSearchAttributes } from './search-attributes.ts'
 
-export async function checkTemporal({ root, options, env }: CommandContext): Promise<Check> {
+export async function checkTemporal({ root, options, env }: CommandContext): Promise<Check[]> {
   const { address, namespace } = options
   try {
     const server = await findTemporalServer({
@@ -17,15 +18,16 @@ export async function checkTemporal({ root, options, env }: CommandContext): Pro
       mayStart: false,
     })
     const ui = server.uiUrl === null ? '' : `, Web UI at ${server.uiUrl}`
-    return ok('temporal', `${ORIGINS[server.kind]} answers at ${server.address}, namespace ${server.namespace}${ui}`)
+    const said = `${ORIGINS[server.kind]} answers at ${server.address}, namespace ${server.namespace}${ui}`
+    return [ok('temporal', said), await checkSearchAttributes(server, options)]
   } catch (error) {
     // A server that was named is never replaced by another: `build` would fail as this does.
     const unnamed =
       error instanceof MillraceError &&
       error.code === 'TEMPORAL_UNAVAILABLE' &&
       error.message.startsWith('No Temporal server found')
-    if (!unnamed) return failed('temporal', error, 'Check the address and the Temporal environment variables.')
-    return warn('temporal', 'no server answers; `build` would start an embedded one', embeddedHint(env))
+    if (!unnamed) return [failed('temporal', error, 'Check the address and the Temporal environment variables.')]
+    return [warn('temporal', 'no server answers; `build` would start an embedded one', embeddedHint(env))]
   }
 }
 

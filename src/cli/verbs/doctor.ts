@@ -1,4 +1,4 @@
-/** `doctor`: looks at everything a build needs, for real, and says what to do. Changes nothing, tells no secret. */
+/** `doctor`: looks at everything a build needs, for real, and says what to do. Changes nothing without `--fix`, tells no secret. */
 import { withoutSecrets } from '../../connections/config/secret-text.ts'
 import { loadConfig, type ProjectConfig } from '../../project/config.ts'
 import { failed, ok, type Check } from '../doctor/check.ts'
@@ -33,7 +33,7 @@ async function runChecks(context: CommandContext): Promise<Findings> {
     checks.push(await checkProject(context))
     await checkGateways(context, config, { checks, secrets })
   }
-  checks.push(await checkTemporal(context))
+  checks.push(...(await checkTemporal(context)))
   return { checks, secrets }
 }
 

@@ -3,7 +3,7 @@ import { DuckDBInstance, type DuckDBConnection } from '@duckdb/node-api'
 import { join } from 'node:path'
 import { MillraceError } from '../../errors.ts'
 import { quoteIdentifier, quoteString } from '../../sql/identifiers.ts'
-import { createLocalChannel } from '../channel.ts'
+import { createLocalChannel, PROGRESS_ON } from '../channel.ts'
 import type { SharedConfig } from '../config/shared-config.ts'
 import { ConnectionLost } from '../connection-lost.ts'
 import { lockHolderOf } from '../file-locks.ts'
@@ -64,7 +64,8 @@ export async function openInstance(config: SharedConfig, place: InstanceOptions)
         connect: () => instance.connect(),
       })
       await catalogs.attachments.open(connection)
-      return opened(instance, { config, catalog, sessionSettings, catalogs })
+      const tellsProgress = await canTellProgress(connection, config)
+      return opened(instance, { config, catalog, sessionSettings, catalogs, tellsProgress })
     } finally {
       connection.disconnectSync()
     }
@@ -81,9 +82,13 @@ interface Opened {
   catalog: string
   sessionSettings: string[]
   catalogs: InstanceCatalogs
+  tellsProgress: boolean
 }
 
-function opened(instance: DuckDBInstance, { config, catalog, sessionSettings, catalogs }: Opened): OpenedDatabase {
+function opened(
+  instance: DuckDBInstance,
+  { config, catalog, sessionSettings, catalogs, tellsProgress }: Opened,
+): OpenedDatabase {
   const { attachments, target: main, others, settled } = catalogs
   const secrets =
     config.secrets === null ? null : createInstanceSecrets(config.secrets, { env: config.environment.variables() })
@@ -104,7 +109,7 @@ function opened(instance: DuckDBInstance, { config, catalog, sessionSettings, ca
         if (attachments.needsLease) used.push(await attachments.renew(connection, auth))
         // With its schema: a schema of the same name would make the catalog's alone ambiguous.
         if (target.catalog !== catalog) await connection.run(`USE ${quoteIdentifier(target.catalog)}."main"`)
-        return { channel: createLocalChannel(connection), credentials: together(used) }
+        return { channel: createLocalChannel(connection, { tellsProgress }), credentials: together(used) }
       } catch (error) {
         connection.disconnectSync()
         throw error
@@ -157,6 +162,15 @@ function refusedSettings(config: SharedConfig): MillraceError {
   return new MillraceError('CONFIG', `connection.connector_config: DuckDB refuses one of ${shown}`, {
     hint: "Sizes are written like '4GB', numbers without a unit.",
   })
+}
+
+/** Not where settings are locked, nor where the user has a bar of their own. */
+async function canTellProgress(connection: DuckDBConnection, { settings }: SharedConfig): Promise<boolean> {
+  if ('enable_progress_bar' in settings || 'progress_bar_time' in settings) return false
+  return connection.run(PROGRESS_ON).then(
+    () => true,
+    () => false,
+  )
 }
 
 /** @returns statements for each session: settings that DuckDB does not keep for the whole instance. */
