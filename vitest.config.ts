@@ -6,7 +6,7 @@ process.env['UV_THREADPOOL_SIZE'] ??= '64'
 const common = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 240_000 }
 
 /**
- * `unit` needs nothing but this folder; `server` runs against a real Temporal server. Two files at a time, whatever the machine has: much of
+ * `unit` needs nothing but this folder; `server` runs against a real Temporal server; `soak` takes long, and is no part of `npm test`. Two files at a time, whatever the machine has: much of
  * their time is spent waiting, for a heartbeat that stays away, a token that expires, and claims about time hold beside one other file.
  */
 export default defineConfig({
@@ -18,7 +18,7 @@ export default defineConfig({
           ...common,
           name: 'unit',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/server/**'],
+          exclude: ['test/server/**', 'test/soak/**'],
         },
       },
       {
@@ -28,6 +28,15 @@ export default defineConfig({
           include: ['test/server/**/*.test.ts'],
           globalSetup: ['test/helpers/temporal-cli.ts'],
           testTimeout: 240_000,
+        },
+      },
+      {
+        test: {
+          ...common,
+          name: 'soak',
+          include: ['test/soak/**/*.test.ts'],
+          globalSetup: ['test/helpers/temporal-cli.ts'],
+          fileParallelism: false,
         },
       },
     ],

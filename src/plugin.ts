@@ -4,15 +4,17 @@
  */
 import { SimplePlugin } from '@temporalio/plugin'
 import type { ActivityInterceptorsFactory, BundleOptions, Worker, WorkerOptions } from '@temporalio/worker'
-import { createActivitySlots, type ActivitySlots } from './activities/activity-slots.ts'
+import { createActivitySlots } from './activities/activity-slots.ts'
 import { keepAuthValues } from './activities/auth-values.ts'
-import { createActivities } from './activities/index.ts'
-import { WorkerProjects } from './activities/worker-projects.ts'
 import { reportConnections } from './connection-metrics.ts'
 import type { GetToken } from './connections/credentials/credential.ts'
 import { queryThreads } from './connections/query-threads.ts'
-import { connectionRegistry } from './connections/registry.ts'
+import type { ConnectionRegistry } from './connections/registry.ts'
 import { MillraceError } from './errors.ts'
+import { ACTIVITY_NAMES, lateActivities } from './plugin/late-activities.ts'
+import { withLogAttributes } from './plugin/log-attributes.ts'
+import type { Work } from './plugin/work.ts'
+import { ACTIVITY_SLOTS, withSlots } from './plugin/worker-slots.ts'
 import { passHeadersPath } from './workflows-path.ts'
 
 export interface MillracePluginOptions {
@@ -24,21 +26,20 @@ export interface MillracePluginOptions {
   tokens?: Readonly<Record<string, GetToken>>
   /**
    * Names of Temporal headers whose values the sources of credentials get as `values`, such as `tenant`: those with which a
-   * workflow was started. They are in the history, so no secrets. Where workflows are bundled before, this plugin must be given
-   * to the bundler, too.
+   * workflow was started. They are in the history, so no secrets. Where workflows of your own are bundled before, this plugin must
+   * be given to the bundler, too; the bundle at `workflowBundlePath` passes headers on.
    */
   authHeaders?: readonly string[]
 }
 
 /** The default of `concurrent_tasks`. */
 const ENOUGH_QUERIES = 8
-const ACTIVITY_SLOTS = 64
 
 export class MillracePlugin extends SimplePlugin {
   readonly #options: MillracePluginOptions
   readonly #slots = createActivitySlots()
   readonly #configured = new WeakSet<WorkerOptions>()
-  #projects: WorkerProjects | null = null
+  #work: Promise<Work> | null = null
   #running = 0
 
   constructor(options: MillracePluginOptions) {
@@ -50,8 +51,7 @@ export class MillracePlugin extends SimplePlugin {
   override configureWorker(options: WorkerOptions): WorkerOptions {
     // Given to the connection and to the worker, a plugin is asked twice.
     if (this.#configured.has(options)) return options
-    const activities = createActivities(this.#openProjects())
-    for (const name of Object.keys(activities)) {
+    for (const name of ACTIVITY_NAMES) {
       const existing: object = options.activities ?? {}
       if (!(name in existing)) continue
       throw new MillraceError('USAGE', `the worker has an activity '${name}' of its own, which Millrace needs`, {
@@ -60,12 +60,12 @@ export class MillracePlugin extends SimplePlugin {
     }
     const configured: WorkerOptions = {
       shutdownGraceTime: '30s',
-      ...withSlots(options, this.#slots, Object.keys(activities)),
+      ...withSlots(options, this.#slots, ACTIVITY_NAMES),
       // A cancel request waits for the next heartbeat that is not throttled.
       maxHeartbeatThrottleInterval: options.maxHeartbeatThrottleInterval ?? '1s',
       maxEagerActivityReservationsPerWorkflowTask:
         options.maxEagerActivityReservationsPerWorkflowTask ?? ACTIVITY_SLOTS,
-      activities: { ...options.activities, ...activities },
+      activities: { ...options.activities, ...lateActivities(async () => (await this.#load()).activities) },
       ...this.#withInterceptors(options),
     }
     this.#configured.add(configured)
@@ -79,21 +79,23 @@ export class MillracePlugin extends SimplePlugin {
   }
 
   override async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {
-    const owner = connectionRegistry().attach(`worker ${worker.options.identity}`)
     this.#running += 1
     warnOfFewThreads()
-    // Not awaited: whoever has called `run` may call `shutdown` next, which only a running worker hears.
-    const reporting = startReporting()
+    // Neither is awaited: whoever has called `run` may call `shutdown` next, which only a running worker hears, and what has
+    // to be loaded must not keep it from asking for work.
+    const working = this.#load()
+    const owning = working.then(({ registry }) => own(registry, `worker ${worker.options.identity}`))
+    // One that can do nothing must not take anything.
+    owning.catch(() => {
+      if (worker.getState() === 'RUNNING') worker.shutdown()
+    })
     try {
       await super.runWorker(worker, next)
     } finally {
-      const stopReporting = await reporting
-      stopReporting()
       // After the worker has drained; the last owner in the process closes the databases.
-      await owner.detach()
-      this.#running -= 1
+      await owning.then((disown) => disown()).finally(() => (this.#running -= 1))
       // Another worker of this plugin may be planning.
-      if (this.#running === 0) await this.#projects?.close()
+      if (this.#running === 0) await (await working).close()
     }
   }
 
@@ -103,7 +105,6 @@ export class MillracePlugin extends SimplePlugin {
 
   #withInterceptors({ interceptors = {}, workflowsPath }: WorkerOptions): Pick<WorkerOptions, 'interceptors'> {
     const names = this.#authHeaders
-    if (names.length === 0) return {}
     const keep: ActivityInterceptorsFactory = (context) => ({
       inbound: {
         execute: async (input, next) => {
@@ -112,66 +113,41 @@ export class MillracePlugin extends SimplePlugin {
         },
       },
     })
+    // First, so that interceptors of the user's can already ask for tokens.
+    const ours = names.length === 0 ? [withLogAttributes] : [withLogAttributes, keep]
+    // Of no use to a bundle that was made before.
+    const passing = names.length > 0 && workflowsPath !== undefined
     return {
       interceptors: {
         ...interceptors,
-        // First, so that interceptors of the user's can already ask for tokens.
-        activity: [keep, ...(interceptors.activity ?? [])],
-        // Of no use to a bundle that was made before.
-        ...(workflowsPath === undefined
-          ? {}
-          : { workflowModules: [...(interceptors.workflowModules ?? []), passHeadersPath] }),
+        activity: [...ours, ...(interceptors.activity ?? [])],
+        ...(passing ? { workflowModules: [...(interceptors.workflowModules ?? []), passHeadersPath] } : {}),
       },
     }
   }
 
-  #openProjects(): WorkerProjects {
-    const { env = process.env, tokens = {} } = this.#options
-    this.#projects ??= new WorkerProjects(this.#options.projects, {
-      env,
-      tokens,
-      registry: connectionRegistry(),
-      standBy: { onGivenBack: (pid) => this.#slots.standBy(pid), onLeased: () => this.#slots.work() },
-    })
-    return this.#projects
+  async #load(): Promise<Work> {
+    const { env = process.env, tokens = {}, projects } = this.#options
+    const standBy = { onGivenBack: (pid: number) => this.#slots.standBy(pid), onLeased: () => this.#slots.work() }
+    this.#work ??= import('./plugin/work.ts').then(({ createWork }) => createWork(projects, { env, tokens, standBy }))
+    return this.#work
   }
 }
 
-/** As Temporal's own. */
-const MOST_POLLERS = 10
-
-/**
- * As Temporal would make them of the worker's options, but that a worker that stands by asks for less. A tuner of the user's stays
- * as it is.
- */
-function withSlots(options: WorkerOptions, slots: ActivitySlots, types: readonly string[]): WorkerOptions {
-  const {
-    maxConcurrentActivityTaskExecutions: activities = ACTIVITY_SLOTS,
-    maxConcurrentWorkflowTaskExecutions: workflowTasks = 40,
-    maxConcurrentLocalActivityExecutions: localActivities = 100,
-    maxConcurrentNexusTaskExecutions: nexusTasks = 100,
-    ...others
-  } = options
-  if (options.tuner !== undefined) return options
-  const pollers = (most: number) => ({ type: 'simple-maximum', maximum: Math.min(MOST_POLLERS, most) }) as const
-  return {
-    activityTaskPollerBehavior: pollers(activities),
-    workflowTaskPollerBehavior: pollers(workflowTasks),
-    nexusTaskPollerBehavior: pollers(nexusTasks),
-    ...others,
-    tuner: {
-      activityTaskSlotSupplier: slots.supplier(activities, types),
-      workflowTaskSlotSupplier: { type: 'fixed-size', numSlots: workflowTasks },
-      localActivityTaskSlotSupplier: { type: 'fixed-size', numSlots: localActivities },
-      nexusTaskSlotSupplier: { type: 'fixed-size', numSlots: nexusTasks },
-    },
+/** @returns what gives it up. */
+async function own(registry: ConnectionRegistry, name: string): Promise<() => Promise<void>> {
+  const owner = registry.attach(name)
+  const stopReporting = await startReporting(registry)
+  return async () => {
+    stopReporting()
+    await owner.detach()
   }
 }
 
 /** The package is loaded already where a worker runs; those who only start builds need not load it. */
-async function startReporting(): Promise<() => void> {
+async function startReporting(registry: ConnectionRegistry): Promise<() => void> {
   const { Runtime } = await import('@temporalio/worker')
-  return reportConnections(connectionRegistry(), Runtime.instance().metricMeter)
+  return reportConnections(registry, Runtime.instance().metricMeter)
 }
 
 function warnOfFewThreads(): void {

@@ -15,7 +15,8 @@ import { recordFailure, recordWarnings, stepId } from '../state/outcomes.ts'
 import { readDefinition } from '../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
 import { runWarningAudits } from './audit-step.ts'
-import { timesGivenBack } from './count-attempts.ts'
+import { measureAudits } from './build-metrics.ts'
+import { uncountedAttempts } from './count-attempts.ts'
 import { isRetryable, StepError, toFailure } from './failures.ts'
 import { startHeartbeat, type Heartbeat } from './heartbeat.ts'
 import { isGivenBack } from './lease-or-give-back.ts'
@@ -37,12 +38,14 @@ const BUSY_PAUSE_MS = 200
 export async function buildModel(projects: WorkerProjects, input: StepInput): Promise<StepOutcome> {
   const startedMs = Date.now()
   using heartbeat = startHeartbeat(input.step.model)
-  // Those that were given back tried nothing.
-  const before = Context.current().info.attempt - 1 - timesGivenBack()
-  const run = { input, heartbeat, attempts: before, first: before === 0 }
+  const { givenBack, interrupted } = uncountedAttempts()
+  // Those that were given back tried nothing; one that was interrupted may have been at its commit.
+  const before = Context.current().info.attempt - 1 - givenBack
+  const run = { input, heartbeat, attempts: before - interrupted, first: before === 0 }
   try {
     const project = await projects.open(input.project, input.gateway)
     const { result, audits } = await buildWithRetries(run, project)
+    measureAudits(input, audits)
     return {
       rows: result.rows,
       rowsFiltered: result.rowsFiltered,
@@ -124,6 +127,7 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
     lockTimeoutMs: input.lockTimeoutSeconds * 1000,
     onWaiting: (message) => heartbeat.say(message),
   })
+  using _ = heartbeat.watch(() => lease.progress())
   const definition = await project.definition(input.step.definition, () => readDefinition(lease, input.step.definition))
   const work = createStepWork({
     input,
@@ -212,6 +216,7 @@ interface FailedStep {
 async function rememberFailure(projects: WorkerProjects, input: StepInput, failed: FailedStep): Promise<void> {
   const failure = toFailure(failed.error)
   const audits = failed.error instanceof AuditFailed ? failed.error.audits : []
+  measureAudits(input, audits)
   try {
     const project = await projects.open(input.project, input.gateway)
     const options = { holder: input.step.model, ...inCatalog(input), lockTimeoutMs: 0, timeoutMs: 10_000 }

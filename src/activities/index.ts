@@ -1,11 +1,16 @@
 /** The activities of Millrace, bound to the projects of a worker. */
-import type { FinishInput, PlanRequest, StepInput } from '../payloads.ts'
+import type { AwaitInput, FinishInput, LeaveInput, PlanRequest, SliceInput, StepInput } from '../payloads.ts'
+import { awaitBuild } from './await-build.ts'
+import { measureFinish, measurePlan, measureStep } from './build-metrics.ts'
 import { buildModel } from './build-model.ts'
 import { countAttempts } from './count-attempts.ts'
 import { finishBuild } from './finish-build.ts'
+import { leaveQueue } from './leave-queue.ts'
 import { planProject } from './plan-project.ts'
 import { previewPlan, type PreviewInput } from './preview-plan.ts'
 import { readBuildPage, type ReadBuildInput } from './read-build.ts'
+import { readPlanSlice } from './read-plan-slice.ts'
+import { withSearchAttributes } from './search-attributes.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 export type MillraceActivities = ReturnType<typeof createActivities>
@@ -19,10 +24,16 @@ export function createActivities(projects: WorkerProjects) {
   const control = <T>(work: () => Promise<T>): Promise<T> => countAttempts(CONTROL_ATTEMPTS, work)
   const read = <T>(work: () => Promise<T>): Promise<T> => countAttempts(READ_ATTEMPTS, work)
   return {
-    planProject: (request: PlanRequest) => control(() => planProject(projects, request)),
+    planProject: (request: PlanRequest) =>
+      control(() => withSearchAttributes(measurePlan(request, () => planProject(projects, request)))),
+    awaitBuild: (input: AwaitInput) => awaitBuild(input),
+    leaveQueue: (input: LeaveInput) => control(() => leaveQueue(projects, input)),
     // A step that fails is final by itself; one whose worker died is taken up as often as that happens.
-    buildModel: (input: StepInput) => countAttempts(Infinity, () => buildModel(projects, input)),
-    finishBuild: (input: FinishInput) => control(() => finishBuild(projects, input)),
+    buildModel: (input: StepInput) =>
+      countAttempts(Infinity, () => measureStep(input, () => buildModel(projects, input))),
+    readPlanSlice: (input: SliceInput) => control(() => readPlanSlice(projects, input)),
+    finishBuild: (input: FinishInput) =>
+      control(() => withSearchAttributes(measureFinish(input, () => finishBuild(projects, input)))),
     readBuildPage: (input: ReadBuildInput) => read(() => readBuildPage(projects, input)),
     previewPlan: (input: PreviewInput) => read(() => previewPlan(projects, input)),
   }

@@ -60,7 +60,8 @@ export function createStepWork({ input, heartbeat, ...parts }: StepParts): StepW
 
 export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
   return {
-    interval: work.step.interval,
+    // Nothing is due, but the table must be there: its columns are those of a query for no time at all.
+    interval: work.step.interval ?? [work.executionMs, work.executionMs],
     executionMs: work.executionMs,
     runtimeStage,
     thisModel: quoteRelation(work.table),

@@ -4,7 +4,7 @@ import { MillraceError } from '../errors.ts'
 import type { FoundServer } from '../temporal/find-server.ts'
 import type { Cleanup } from './cleanup.ts'
 import type { CommandContext } from './command.ts'
-import { logToFile } from './log-file.ts'
+import { installRuntime } from './install-runtime.ts'
 import { startOwnWorker, type OwnWorker } from './own-worker.ts'
 import { isServedHere, readPollers } from './pollers.ts'
 
@@ -47,8 +47,7 @@ export async function connectSession(
   const served = named || (server.embedded === null && (await isServedHere(client, queue)))
   let own: OwnWorker | null = null
   if (bundle !== null && !served) {
-    // Only where a worker follows: its end is what ends the SDK's runtime, which else keeps the process alive.
-    logToFile(root, options.verbose)
+    await installRuntime({ root, verbose: options.verbose })
     const started = await startOwnWorker({ server, taskQueue, projects: [root], env, bundle })
     cleanup.add(() => started.stop())
     own = started

@@ -1,30 +1,51 @@
 /** The command line, parsed: options are shared by all verbs, a PROJECT may come first. */
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { MillraceError, nearest } from '../errors.ts'
+import type { OnConflict } from '../payloads.ts'
 
 const OPTIONS = {
   address: { type: 'string' },
   adopt: { type: 'boolean' },
+  auto: { type: 'boolean' },
+  'catch-up': { type: 'string' },
+  cron: { type: 'string', multiple: true },
   detach: { type: 'boolean' },
+  'dry-run': { type: 'boolean' },
   end: { type: 'string' },
   environment: { type: 'string' },
+  every: { type: 'string' },
   exclude: { type: 'string' },
   'execution-time': { type: 'string' },
   'fail-fast': { type: 'boolean' },
+  fix: { type: 'boolean' },
+  file: { type: 'string' },
   format: { type: 'string' },
   'full-refresh': { type: 'boolean' },
   gateway: { type: 'string' },
+  grace: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
+  jitter: { type: 'string' },
   json: { type: 'boolean' },
   keep: { type: 'boolean' },
   'lock-timeout': { type: 'string' },
+  'log-format': { type: 'string' },
   'max-parallel': { type: 'string' },
+  metrics: { type: 'string' },
   namespace: { type: 'string' },
+  'no-fail-fast': { type: 'boolean' },
+  note: { type: 'string' },
+  offset: { type: 'string' },
+  'on-conflict': { type: 'string' },
+  overlap: { type: 'string' },
+  'pause-on-failure': { type: 'boolean' },
+  paused: { type: 'boolean' },
   project: { type: 'string' },
+  prune: { type: 'boolean' },
   quiet: { type: 'boolean', short: 'q' },
   select: { type: 'string' },
   start: { type: 'string' },
   'task-queue': { type: 'string' },
+  'time-zone': { type: 'string' },
   var: { type: 'string', multiple: true },
   verbose: { type: 'boolean' },
   version: { type: 'boolean' },
@@ -35,27 +56,49 @@ const OPTIONS = {
 export interface CliOptions {
   address: string | null
   adopt: boolean
+  auto: boolean
+  catchUp: string | null
+  cron: string[]
   detach: boolean
+  dryRun: boolean
   end: string | null
   environment: string
+  every: string | null
   exclude: string | null
   executionTime: string | null
   failFast: boolean
+  /** `doctor` registers what the server lacks. */
+  fix: boolean
+  file: string | null
   format: string | null
   fullRefresh: boolean
   gateway: string | null
+  /** Default 30. */
+  graceSeconds: number
   help: boolean
+  jitter: string | null
   json: boolean
   keep: boolean
   /** Default 60. */
   lockTimeoutSeconds: number
+  logFormat: string | null
   maxParallel: number | null
+  metrics: string | null
   namespace: string | null
+  noFailFast: boolean
+  note: string | null
+  offset: string | null
+  onConflict: OnConflict | null
+  overlap: string | null
+  pauseOnFailure: boolean
+  paused: boolean
   project: string | null
+  prune: boolean
   quiet: boolean
   select: string | null
   start: string | null
   taskQueue: string | null
+  timeZone: string | null
   vars: Record<string, string>
   verbose: boolean
   version: boolean
@@ -81,26 +124,46 @@ export function parseCommandLine(argv: readonly string[]): CommandLine {
     options: {
       address: values.address ?? null,
       adopt: values.adopt ?? false,
+      auto: values.auto ?? false,
+      catchUp: values['catch-up'] ?? null,
+      cron: values.cron ?? [],
       detach: values.detach ?? false,
+      dryRun: values['dry-run'] ?? false,
       end: values.end ?? null,
       environment: values.environment ?? 'prod',
+      every: values.every ?? null,
       exclude: values.exclude ?? null,
       executionTime: values['execution-time'] ?? null,
       failFast: values['fail-fast'] ?? false,
+      fix: values.fix ?? false,
+      file: values.file ?? null,
       format: values.format ?? null,
       fullRefresh: values['full-refresh'] ?? false,
       gateway: values.gateway ?? null,
+      graceSeconds: parseNumber('--grace', values.grace, { min: 0, integer: false }) ?? 30,
       help: values.help ?? false,
+      jitter: values.jitter ?? null,
       json: values.json ?? false,
       keep: values.keep ?? false,
       lockTimeoutSeconds: parseNumber('--lock-timeout', values['lock-timeout'], { min: 0, integer: false }) ?? 60,
+      logFormat: values['log-format'] ?? null,
       maxParallel: parseNumber('--max-parallel', values['max-parallel'], { min: 1, integer: true }),
+      metrics: values.metrics ?? null,
       namespace: values.namespace ?? null,
+      noFailFast: values['no-fail-fast'] ?? false,
+      note: values.note ?? null,
+      offset: values.offset ?? null,
+      onConflict: parseOnConflict(values['on-conflict']),
+      overlap: values.overlap ?? null,
+      pauseOnFailure: values['pause-on-failure'] ?? false,
+      paused: values.paused ?? false,
       project: values.project ?? null,
+      prune: values.prune ?? false,
       quiet: values.quiet ?? false,
       select: values.select ?? null,
       start: values.start ?? null,
       taskQueue: values['task-queue'] ?? null,
+      timeZone: values['time-zone'] ?? null,
       vars: parseVars(values.var ?? []),
       verbose: values.verbose ?? false,
       version: values.version ?? false,
@@ -131,6 +194,15 @@ function parseNumber(name: string, text: string | undefined, limits: { min: numb
   if (text.trim() !== '' && value >= limits.min && (!limits.integer || Number.isInteger(value))) return value
   const what = limits.integer ? 'a whole number' : 'a number of seconds'
   throw new MillraceError('USAGE', `${name}: expected ${what} of at least ${limits.min}; got '${text}'`)
+}
+
+const CONFLICTS: readonly OnConflict[] = ['queue', 'join', 'reject', 'preempt']
+
+function parseOnConflict(text: string | undefined): OnConflict | null {
+  if (text === undefined) return null
+  const known = CONFLICTS.find((candidate) => candidate === text)
+  if (known !== undefined) return known
+  throw new MillraceError('USAGE', `--on-conflict: expected one of ${CONFLICTS.join(', ')}; got '${text}'`)
 }
 
 function parseVars(texts: readonly string[]): Record<string, string> {

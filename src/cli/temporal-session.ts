@@ -50,6 +50,8 @@ async function loadParts(worker: boolean, env: NodeJS.ProcessEnv) {
   const { connectSession, loadWorkflowBundle } = await import('./connect-session.ts')
   const bundle = worker ? loadWorkflowBundle(env) : null
   bundle?.catch(() => {})
+  // While the server starts: the build follows at once.
+  if (worker) await import('../plugin/work.ts')
   return { connectSession, bundle }
 }
 

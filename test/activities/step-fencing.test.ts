@@ -213,7 +213,7 @@ describe('a cancel during COMMIT', () => {
 test('the cancel of one batch does not take along another that waits for the same table', async () => {
   const batched = DAYS.replace('time_column day', 'time_column day, batch_size 5')
   const project = await planForAttempts({ 'models/days.sql': batched }, NOW)
-  const [first, second] = project.plan.steps
+  const [first, second] = project.steps
   const attempts: Attempt[] = []
   watch({
     before: async ({ sql }) => {

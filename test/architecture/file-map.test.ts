@@ -47,7 +47,7 @@ function readMap(markdown: string): MapEntry[] {
 /** Code and documents of the repository: no tests (they mirror src), no data of tests and examples, nothing generated. */
 function filesToList(): string[] {
   const atRoot = filesBelow('').filter((name) => !/^\.git$|^\.env$|\.(duckdb|wal|tgz)$/.test(name))
-  const below = ['.ci', 'src', 'bench', 'docs', 'test', 'examples'].flatMap(filesBelow).filter((path) => {
+  const below = ['.ci', 'src', 'bench', 'docs', 'scripts', 'test', 'examples'].flatMap(filesBelow).filter((path) => {
     if (path.startsWith('test/oracles/')) return false
     if (path.startsWith('examples/') || path.startsWith('test/fixtures/')) return /\.(ts|mts|mjs|md)$/.test(path)
     return !path.endsWith('.test.ts') || path.startsWith('test/architecture/')

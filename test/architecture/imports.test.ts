@@ -9,12 +9,13 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
   // Pure: no built-in, no database, no Temporal, no clock.
   errors: { values: [], types: [] },
   payloads: { values: [], types: [] },
+  'search-attributes': { values: [], types: [] },
   'project/model': { values: [], types: [] },
   graph: { values: ['errors', 'project/model', 'cron-parser'], types: ['payloads'] },
   sql: { values: ['errors'], types: ['project/model'] },
   // The sandbox: what it imports at run time is in the bundle.
   workflows: {
-    values: ['errors', 'payloads', 'graph', '@temporalio/workflow', '@temporalio/common'],
+    values: ['errors', 'payloads', 'search-attributes', 'graph', '@temporalio/workflow', '@temporalio/common'],
     types: ['activities', 'state', 'project'],
   },
   connections: {
@@ -30,6 +31,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: [
       'errors',
       'payloads',
+      'search-attributes',
       'project/model',
       'graph',
       'sql',
@@ -46,6 +48,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: [
       'errors',
       'cache-folder',
+      'search-attributes',
       'node:',
       'zod',
       '@temporalio/client',
@@ -66,7 +69,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
       '@temporalio/plugin',
       '@temporalio/worker',
     ],
-    types: [],
+    types: ['@temporalio/activity'],
   },
   'cache-folder': { values: ['node:'], types: [] },
   'workflows-path': { values: ['node:'], types: [] },
@@ -75,6 +78,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: [
       'errors',
       'payloads',
+      'search-attributes',
       'project/model',
       'graph',
       'sql',
@@ -106,7 +110,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
   'worker.ts': { values: ['cli'], types: [] },
 }
 
-const PURE = ['errors', 'payloads', 'project/model', 'graph', 'sql']
+const PURE = ['errors', 'payloads', 'search-attributes', 'project/model', 'graph', 'sql']
 
 /** Standard in every JavaScript engine of today, the workflow sandbox included, though Node's types declare them. */
 const STANDARD_GLOBALS = ['TextEncoder', 'TextDecoder']
@@ -124,7 +128,7 @@ describe('imports', () => {
   test('the compiler sees the whole source', () => {
     expect(tree.length).toBeGreaterThan(150)
     expect(tree.flatMap(({ imports }) => imports).length).toBeGreaterThan(500)
-    const model = tree.find(({ path }) => path === 'src/workflows/build-project.ts')
+    const model = tree.find(({ path }) => path === 'src/workflows/step-run.ts')
     expect(model?.imports).toContainEqual({
       specifier: '../activities/index.ts',
       file: 'src/activities/index.ts',

@@ -7,7 +7,11 @@ import { join } from 'node:path'
 import { loadWorkflowBundle } from '../../src/cli/workflow-bundle.ts'
 import { MillracePlugin } from '../../src/index.ts'
 import type { BuildInput, BuildSummary } from '../../src/payloads.ts'
-import { startEmbeddedServer, type EmbeddedServer } from '../../src/temporal/embedded-server.ts'
+import {
+  startEmbeddedServer,
+  type EmbeddedServer,
+  type EmbeddedServerOptions,
+} from '../../src/temporal/embedded-server.ts'
 
 export interface TestServer {
   server: EmbeddedServer
@@ -27,6 +31,9 @@ export const TASK_QUEUE = 'millrace-test'
 // Before any worker: failures are what many tests are about, their log lines are noise.
 Runtime.install({ logger: new DefaultLogger('ERROR') })
 
+/** Every workflow task replays the whole history: `npm run test:uncached`. */
+export const UNCACHED = process.env['MILLRACE_TEST_UNCACHED'] === undefined ? {} : { maxCachedWorkflows: 0 }
+
 let bundle: Promise<{ code: string }> | null = null
 
 /** Made once per state of the source. */
@@ -34,10 +41,15 @@ export function workflowBundle(): Promise<{ code: string }> {
   return (bundle ??= loadWorkflowBundle(process.env))
 }
 
-/** One server per test file is enough: call it in `beforeAll`, close it in `afterAll`. */
-export async function startTestServer(): Promise<TestServer> {
+/**
+ * One server per test file is enough: call it in `beforeAll`, close it in `afterAll`.
+ * @param searchAttributes whether it knows the builds' search attributes, as embedded servers do.
+ */
+export async function startTestServer(
+  options: Pick<EmbeddedServerOptions, 'searchAttributes' | 'dynamicConfig'> = {},
+): Promise<TestServer> {
   const root = await mkdtemp(join(tmpdir(), 'millrace-server-'))
-  const server = await startEmbeddedServer({ projectRoot: root, onProgress: () => {} })
+  const server = await startEmbeddedServer({ projectRoot: root, onProgress: () => {}, ...options })
   const connection = await Connection.connect({ address: server.address })
   const native = await NativeConnection.connect({ address: server.address })
   const bundling = workflowBundle()
@@ -50,6 +62,7 @@ export async function startTestServer(): Promise<TestServer> {
         taskQueue: TASK_QUEUE,
         workflowBundle: await bundling,
         shutdownGraceTime: 0,
+        ...UNCACHED,
         plugins: [new MillracePlugin({ projects })],
         ...options,
       })

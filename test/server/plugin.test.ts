@@ -80,7 +80,7 @@ describe('MillracePlugin', () => {
     const one = await server.startWorker([first], { taskQueue: 'first', identity: 'first' })
     const other = await server.startWorker([second], { taskQueue: 'second', identity: 'second' })
     try {
-      expect(connectionRegistry().snapshot().owners.sort()).toEqual(['worker first', 'worker second'])
+      await expect.poll(() => connectionRegistry().snapshot().owners.sort()).toEqual(['worker first', 'worker second'])
       await buildOn('first')
       await buildOn('second')
       expect(openFiles()).toHaveLength(2)

@@ -6,6 +6,7 @@ import { bundleWorkflowCode } from '@temporalio/worker'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { loadWorkflowBundle } from '../../src/cli/workflow-bundle.ts'
 import type { AuthContext } from '../../src/connections/credentials/auth-context.ts'
 import { MillracePlugin, workflowsPath } from '../../src/index.ts'
 import { createProject, TWO_MODELS, writeFiles } from '../helpers/project.ts'
@@ -23,15 +24,19 @@ afterAll(() => server.close())
 test('an activity’s token is asked for with the values of its workflow’s headers, in its own context', async () => {
   const { plugin, asked } = await setUp()
   const logger = { log: quiet, trace: quiet, debug: quiet, info: quiet, warn: quiet, error: quiet }
-  const workflowBundle = await bundleWorkflowCode({ workflowsPath, plugins: [plugin], logger })
-  const worker = await server.startWorker([], { workflowBundle, plugins: [plugin] })
-  try {
-    for (const tenant of ['red', 'blue']) {
+  // One that was made for this plugin, and ours, which was made before.
+  const bundles = {
+    red: await bundleWorkflowCode({ workflowsPath, plugins: [plugin], logger }),
+    blue: await loadWorkflowBundle(process.env),
+  }
+  for (const [tenant, workflowBundle] of Object.entries(bundles)) {
+    const worker = await server.startWorker([], { workflowBundle, plugins: [plugin] })
+    try {
       const options = { taskQueue: TASK_QUEUE, workflowId: `build of ${tenant}`, args: [{}] }
       expect(await clientOf(tenant).workflow.execute('buildProject', options)).toMatchObject({ status: 'succeeded' })
+    } finally {
+      await worker.stop()
     }
-  } finally {
-    await worker.stop()
   }
   // Once for each of them, by whoever came first: each has one token.
   expect(asked).toEqual([

@@ -129,6 +129,20 @@ test('batch_size makes one step of so many days, each with its own range; the le
   ).toEqual([{ units: 8, steps: 3, days: true }])
 })
 
+test('a range in which nothing of a new model is due leaves an empty table with its columns, and is built when it is asked for', async () => {
+  const root = await createProject({
+    'models/days.sql': `MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column day), end '2024-01-31');
+SELECT @start_date AS day, @end_ds AS until WHERE @start_date <= @end_date`,
+  })
+  const project = await openProject(server, root)
+  const report = await project.build({ start: '2024-03-01', end: '2024-03-02', executionTime: '2024-03-10' })
+  expect(statuses(report)).toEqual({ 'a.days': 'success' })
+  expect(await project.rows('FROM a.days')).toEqual([])
+  expect(await project.rows('DESCRIBE a.days')).toMatchObject([{ column_name: 'day' }, { column_name: 'until' }])
+  await project.build({ start: '2024-01-30', executionTime: '2024-03-10' })
+  expect(await project.rows('SELECT until FROM a.days')).toEqual([{ until: '2024-01-31' }])
+})
+
 test('--start and --end limit what is built; what lies before is built when it is asked for', async () => {
   const root = await createProject({
     'models/m.sql':

@@ -38,7 +38,8 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     load: async () => (await import('./plan.ts')).planVerb,
   },
   build: {
-    usage: '[--select EXPR] [--exclude EXPR] [--full-refresh] [--adopt] [--fail-fast] [--detach] [--keep] …',
+    usage:
+      '[--select EXPR] [--exclude EXPR] [--full-refresh] [--adopt] [--fail-fast] [--on-conflict queue|join|reject|preempt] [--detach] [--keep] …',
     summary: 'make the environment match the project, up to now',
     opens: true,
     args: [0, 0],
@@ -65,6 +66,48 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     args: [0, 1],
     load: async () => (await import('./cancel.ts')).cancelVerb,
   },
+  pause: {
+    usage: '[WORKFLOW_ID]',
+    summary: 'start nothing more of a running build; what runs goes on to its end',
+    opens: true,
+    args: [0, 1],
+    load: async () => (await import('./steer.ts')).pauseVerb,
+  },
+  resume: {
+    usage: '[WORKFLOW_ID]',
+    summary: 'go on with a paused build',
+    opens: true,
+    args: [0, 1],
+    load: async () => (await import('./steer.ts')).resumeVerb,
+  },
+  skip: {
+    usage: 'MODEL [WORKFLOW_ID]',
+    summary: 'leave a model out of a running build, with all that read it; nothing is promoted then',
+    opens: true,
+    args: [1, 2],
+    load: async () => (await import('./steer.ts')).skipVerb,
+  },
+  adjust: {
+    usage: '[WORKFLOW_ID] [--max-parallel N] [--fail-fast | --no-fail-fast]',
+    summary: 'change how a running build goes on',
+    opens: true,
+    args: [0, 1],
+    load: async () => (await import('./steer.ts')).adjustVerb,
+  },
+  schedule: {
+    usage: 'create|list|describe|pause|unpause|trigger|backfill|delete [NAME] [--cron EXPR… | --every D | --auto] …',
+    summary: 'builds that start by themselves: by crons, every so often, or whenever a model is due',
+    opens: true,
+    args: [1, 3],
+    load: async () => (await import('./schedule.ts')).scheduleVerb,
+  },
+  retry: {
+    usage: '[WORKFLOW_ID] [--on-conflict queue|join|reject|preempt] …',
+    summary: 'the latest build once more, as it was asked for: what failed or was skipped is built, then promoted',
+    opens: true,
+    args: [0, 1],
+    load: async () => (await import('./retry.ts')).retryVerb,
+  },
   state: {
     usage: 'export FILE | import FILE',
     summary:
@@ -74,7 +117,7 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     load: async () => (await import('./state.ts')).stateVerb,
   },
   doctor: {
-    usage: '[--gateway NAME] [--address HOST:PORT]',
+    usage: '[--gateway NAME] [--address HOST:PORT] [--fix]',
     summary: 'checks config, versions, credentials, database, Temporal, threads and extensions; says what to do',
     opens: true,
     args: [0, 0],
@@ -92,10 +135,6 @@ export const LATER_VERBS: ReadonlySet<string> = new Set([
   'test',
   'evaluate',
   'create-external-models',
-  'pause',
-  'resume',
-  'retry',
-  'schedule',
   'environments',
   'promote',
   'invalidate',
