@@ -3,6 +3,12 @@ import { defineConfig } from 'vitest/config'
 // Inherited by the processes that run the tests, whose queries would otherwise share four threads with everything else.
 process.env['UV_THREADPOOL_SIZE'] ??= '64'
 
+/** Those that `npm test` runs smaller. */
+const FULL_SIZE = ['killed-worker', 'many-workers', 'expiry-build', 'attached-catalogs'].map(
+  (name) => `test/server/${name}.test.ts`,
+)
+const reduced = process.env['MILLRACE_SOAK_MODELS'] !== undefined
+
 const common = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 240_000 }
 
 /**
@@ -34,8 +40,10 @@ export default defineConfig({
         test: {
           ...common,
           name: 'soak',
-          include: ['test/soak/**/*.test.ts'],
+          include: ['test/soak/**/*.test.ts', ...(reduced ? [] : FULL_SIZE)],
+          env: { MILLRACE_FULL_SIZE: '1' },
           globalSetup: ['test/helpers/temporal-cli.ts'],
+          testTimeout: 240_000,
           fileParallelism: false,
         },
       },

@@ -55,7 +55,9 @@ function stateRows(project: string, [v1, v2, run]: readonly [string, string, str
     ('${project}', 'prod', 'a.one', '${v1}', 'm1', 'a', 'one', NULL), ('${project}', 'prod', 'a.two', '${v2}', 'm2', 'a', 'two', NULL),
     ('${project}', 'prod', 'a.emb', '${v1}e', 'm3', NULL, NULL, NULL);
   INSERT INTO millrace.running_builds VALUES ('${project}', 'prod', 'w', '${run}', TIMESTAMP '2024-01-03');
-  INSERT INTO millrace.builds VALUES ('${run}', 'w', '${project}', 'prod', 'running', false, TIMESTAMP '2024-01-03', NULL, '[]', 'null');
+  INSERT INTO millrace.builds VALUES ('${run}', 'w', '${project}', 'prod', 'running', false, TIMESTAMP '2024-01-03', NULL, '[]', 'null', '{}');
+  INSERT INTO millrace.plan_slices VALUES ('${run}', 0, '[]');
+  INSERT INTO millrace.build_queue VALUES ('${project}', 'prod', 1, 'waiting', 'waiting-${run}', TIMESTAMP '2024-01-03');
   INSERT INTO millrace.build_models VALUES ('${run}', 0, 'a.one', '{}');`
 }
 
@@ -132,7 +134,14 @@ describe('state export', () => {
     )
     const names = rows.map(({ table_name }) => String(table_name))
     const left = names.filter((name) => !STATE_TABLES.includes(name))
-    expect(left.sort()).toEqual(['promotion_journal', 'promotion_lock', 'running_builds', 'schema_version'])
+    expect(left.sort()).toEqual([
+      'build_queue',
+      'plan_slices',
+      'promotion_journal',
+      'promotion_lock',
+      'running_builds',
+      'schema_version',
+    ])
   })
 
   test('without a state it is an error, and no database is made', async () => {

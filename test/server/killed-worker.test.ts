@@ -3,13 +3,14 @@ import type { WorkflowHandle } from '@temporalio/client'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { FULL_SIZE } from '../helpers/full-size.ts'
 import { createProject, query } from '../helpers/project.ts'
 import { createRandom } from '../helpers/random.ts'
 import { startWorkerProcess, type WorkerProcess } from '../helpers/worker-process.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
 import type { BuildSummary } from '../../src/payloads.ts'
 
-const KILLS = 10
+const KILLS = FULL_SIZE ? 10 : 4
 const SEED = 42
 /** Few: what dies with a worker is only given to the next when its heartbeats have been missing for 20 s. */
 const SLOTS = 5
@@ -26,7 +27,7 @@ beforeAll(async () => {
 })
 afterAll(() => server.close())
 
-test('a build of 200 models whose worker is killed ten times ends as if nothing had happened', async () => {
+test(`a build of 200 models whose worker is killed ${KILLS} times ends as if nothing had happened`, async () => {
   const files = createFiles()
   const [disturbed, undisturbed] = [await createProject(files), await createProject(files)]
   const random = createRandom(SEED)

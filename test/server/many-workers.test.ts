@@ -6,13 +6,14 @@ import { parseConnection } from '../../src/connections/config.ts'
 import { createConnectionRegistry } from '../../src/connections/registry.ts'
 import type { BuildReport, BuildSummary } from '../../src/payloads.ts'
 import { extensionDirectory } from '../helpers/extensions.ts'
+import { FULL_SIZE } from '../helpers/full-size.ts'
 import { startPostgres, type PostgresServer } from '../helpers/postgres.ts'
 import { createProject } from '../helpers/project.ts'
 import { startQuackServer } from '../helpers/quack-server.ts'
 import { startWorkerProcess, type WorkerProcess } from '../helpers/worker-process.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
 
-const MODELS = 200
+const MODELS = FULL_SIZE ? 200 : 100
 const WIDTH = 20
 const ROWS = 100
 const WORKERS = 4
