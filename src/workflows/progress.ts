@@ -27,7 +27,7 @@ export interface DetailsOptions {
 export function toDetails(progress: BuildProgress, { searchable = false }: DetailsOptions = {}): string {
   const text = withinBytes(
     [
-      `${headline(progress)}${extent(progress)}`,
+      `${headline(progress)}${subject(progress)}${extent(progress)}`,
       ...counts(progress),
       ...failures(progress),
       ...whatToDo(progress),
@@ -45,7 +45,8 @@ function headline({ status, promoted, paused, waitingFor, window, stepsTotal }: 
     case 'running':
       if (waitingFor !== null) return '**Waiting for another build**'
       if (paused) return '**Paused**'
-      return window === 0 ? '**Planning**' : '**Building**'
+      // A later run reads the plan first, and knows of it all the same.
+      return window === 0 && stepsTotal === 0 ? '**Planning**' : '**Building**'
     case 'succeeded':
       if (promoted) return '**Built and promoted**'
       return stepsTotal === 0 ? '**Nothing was due**' : '**Built**'
@@ -54,6 +55,11 @@ function headline({ status, promoted, paused, waitingFor, window, stepsTotal }: 
     case 'canceled':
       return '**Cancelled**'
   }
+}
+
+/** A first run has it in its summary; what continues it has none. */
+function subject({ runs, project, environment }: BuildProgress): string {
+  return runs > 1 ? ` ${code(`${project} · ${environment}`)}` : ''
 }
 
 function extent({ status, stepsDone, stepsTotal, durationMs }: BuildProgress): string {

@@ -50,7 +50,11 @@ test('a build too large for one history goes on in a next one, as if it were one
   const taskQueue = 'large'
   const worker = await server.startWorker([], { taskQueue, activities, plugins: [] })
   try {
-    const handle = await server.client.workflow.start('buildProject', { taskQueue, workflowId: 'large', args: [{}] })
+    const handle = await server.client.workflow.start('buildProject', {
+      taskQueue,
+      workflowId: 'large',
+      args: [{}],
+    })
     await handle.executeUpdate('setParallel', { args: [12] })
     await expect(handle.result()).rejects.toMatchObject({ cause: { type: 'BUILD_FAILED' } })
     // Nobody who follows it sees it begin again.
@@ -78,6 +82,9 @@ test('a build too large for one history goes on in a next one, as if it were one
     })
 
     expect(runs.length).toBeGreaterThan(2)
+    // Temporal does not hand a summary on: the details of later runs say whose they are.
+    const { currentDetails } = await handle.query<{ currentDetails: string }>('__temporal_workflow_metadata')
+    expect(currentDetails).toMatch(/^\*\*Failed, nothing promoted\*\* `idle · prod`: \d+ of 300 steps done/)
     for (const { history } of runs) {
       expect(history.events?.length).toBeLessThan(2 * EVENTS_OF_RUN)
       for (const { bytes } of historyPayloads(history)) expect(bytes).toBeLessThan(KIB_256)
