@@ -1,6 +1,5 @@
 /** A build from its start to its report: starts or joins it, follows it, leaves it. */
 import type { WorkflowHandle } from '@temporalio/client'
-import { setMaxListeners } from 'node:events'
 import { readBuildPage } from '../activities/read-build.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildId, BuildReport, BuildSummary } from '../payloads.ts'
@@ -16,7 +15,7 @@ import { nameMismatch } from './project-mismatch.ts'
 import { readReport, remotePages } from './read-report.ts'
 import { failedSummary, isCanceled, toMillraceError } from './remote-error.ts'
 import { reportText } from './report-text.ts'
-import { firstRunId } from './running-build.ts'
+import { awaitResult, firstRunId } from './running-build.ts'
 import { findUnfinished, startBuild } from './start-build.ts'
 import type { TemporalSession } from './temporal-session.ts'
 import { workflowUrl } from './workflow-url.ts'
@@ -83,11 +82,8 @@ async function followBuild(
     output.say('Cancelling: running queries are interrupted and rolled back (Ctrl-C again leaves at once)')
     void handle.cancel().catch(() => {})
   })
-  // The wait is a request that the server answers after 20 s at the latest: unless it is given up, it keeps the process alive.
-  const waiting = new AbortController()
-  setMaxListeners(0, waiting.signal)
+  const { result, giveUp } = awaitResult<BuildSummary>(handle)
   try {
-    const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
     const ended = result.then(
       (summary: BuildSummary) => ({ error: null, joined: summary.joined }),
       (error: unknown) => ({ error, joined: failedSummary(error)?.joined }),
@@ -111,7 +107,7 @@ async function followBuild(
       interrupted: interrupt.count > 0,
     })
   } finally {
-    waiting.abort()
+    giveUp()
     await following.stop()
     interrupt.remove()
   }

@@ -1,4 +1,5 @@
 /** Builds that run, whichever run of its workflow a build is in. */
+import { setMaxListeners } from 'node:events'
 import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client'
 import { MillraceError } from '../errors.ts'
 import type { BuildId } from '../payloads.ts'
@@ -38,4 +39,18 @@ export async function firstRunId(handle: WorkflowHandle): Promise<string> {
 /** A handle of whichever run the build is in that began with a run. */
 export function buildHandle(client: Client, { workflowId, runId }: BuildId): WorkflowHandle {
   return client.workflow.getHandle(workflowId, undefined, { firstExecutionRunId: runId })
+}
+
+export interface AwaitedResult<T> {
+  result: Promise<T>
+  /** The wait is a request that the server answers after 20 s at the latest: until it is given up, it keeps the process alive. */
+  giveUp: () => void
+}
+
+export function awaitResult<T>(handle: WorkflowHandle<() => Promise<T>>): AwaitedResult<T> {
+  const waiting = new AbortController()
+  // Each of its requests listens, and none stops listening.
+  setMaxListeners(0, waiting.signal)
+  const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
+  return { result, giveUp: () => waiting.abort() }
 }

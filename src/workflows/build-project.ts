@@ -4,6 +4,7 @@
  */
 import {
   allHandlersFinished,
+  CancellationScope,
   condition,
   continueAsNew,
   setCurrentDetails,
@@ -50,7 +51,8 @@ export async function buildProject(input: BuildInput = {}, carried?: CarriedBuil
   const plan = before?.plan ?? (await planBuild(input, head.build, head.executionMs, onWaiting))
   if ('joined' in plan) return endJoined(plan, tracker, show)
   if (before === null) steering.repeat(plan.repeats ?? {})
-  const steps = await loadSteps(head.build, plan)
+  // A build that is cancelled now is planned already: it must come to its end like any other.
+  const steps = await CancellationScope.nonCancellable(() => loadSteps(head.build, plan))
   const window = windowOf(steering.settings.parallel, plan.concurrentTasks)
   const frontier = new Frontier(steps, { window, ...(before === null ? {} : { ended: before.ended }) })
   tracker.planned(plan, steps)

@@ -1,7 +1,7 @@
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client'
 import { ApplicationFailure } from '@temporalio/common'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { unpackNumbers } from '../../src/graph/packed-numbers.ts'
+import { packNumbers, unpackNumbers } from '../../src/graph/packed-numbers.ts'
 import type { BuildProgress, BuildStep, BuildSummary, FinishInput } from '../../src/payloads.ts'
 import { idleActivities, idleStep } from '../helpers/idle-activities.ts'
 import { until } from '../helpers/slow-build.ts'
@@ -72,6 +72,12 @@ async function gatedBuild(steps: readonly BuildStep[], input = {}): Promise<Gate
       )
     },
   }
+}
+
+function gate(): { opened: Promise<void>; open: () => void } {
+  let open: () => void = () => undefined
+  const opened = new Promise<void>((resolve) => (open = resolve))
+  return { opened, open: () => open() }
 }
 
 /** a → b → c, and d beside them. */
@@ -201,6 +207,39 @@ describe('a running build', () => {
     await build.handle.cancel()
     await expect(build.handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
     expect(build.finishes).toMatchObject([{ status: 'canceled' }])
+  })
+
+  test('is recorded like any other when it is cancelled while its plan is read', async () => {
+    const steps = Array.from({ length: 1_500 }, (_, index) => idleStep(`s.m${index}`))
+    const finishes: FinishInput[] = []
+    const reading = gate()
+    const idle = idleActivities(steps, { onFinish: (finish) => void finishes.push(finish) })
+    const readPlanSlice: typeof idle.readPlanSlice = async (input) => {
+      await reading.opened
+      return idle.readPlanSlice(input)
+    }
+    const taskQueue = 'reading'
+    const worker = await server.startWorker([], { taskQueue, activities: { ...idle, readPlanSlice }, plugins: [] })
+    onTestFinished(() => worker.stop())
+    const handle = await server.client.workflow.start('buildProject', { taskQueue, workflowId: taskQueue, args: [{}] })
+    await until('the plan being read', async () => {
+      const { raw } = await handle.describe()
+      return raw.pendingActivities?.some(({ activityId }) => activityId === 'plan-2') === true ? true : null
+    })
+    await handle.cancel()
+    await until('the cancellation known', async () => {
+      const { events = [] } = await handle.fetchHistory()
+      const asked = events?.findIndex((event) => event.workflowExecutionCancelRequestedEventAttributes != null) ?? -1
+      return asked >= 0 &&
+        events?.slice(asked).some((event) => event.workflowTaskCompletedEventAttributes != null) === true
+        ? true
+        : null
+    })
+    reading.open()
+    await expect(handle.result()).rejects.toMatchObject({ cause: { name: 'CancelledFailure' } })
+    const { events } = await handle.fetchHistory()
+    expect(events?.filter((event) => event.activityTaskCancelRequestedEventAttributes != null)).toEqual([])
+    expect(finishes).toMatchObject([{ status: 'canceled', ending: { canceled: packNumbers([...steps.keys()]) } }])
   })
 
   test('refuses what makes no sense, and nothing of it is in its history', async () => {

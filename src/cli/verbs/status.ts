@@ -11,7 +11,7 @@ import { follow } from '../follow.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { readReport, remotePages } from '../read-report.ts'
 import { reportText } from '../report-text.ts'
-import { buildHandle } from '../running-build.ts'
+import { awaitResult, buildHandle } from '../running-build.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 
 const REPORT_TIMEOUT_MS = 60_000
@@ -57,10 +57,8 @@ async function watchRunning(session: TemporalSession, context: CommandContext): 
   if (!(await isRunning(handle))) return null
   const following = follow(handle, context.output)
   const interrupt = onInterrupt(() => {})
-  // The wait is a request that the server answers after 20 s at the latest: unless it is given up, it keeps the process alive.
-  const waiting = new AbortController()
+  const { result, giveUp } = awaitResult(handle)
   try {
-    const result = handle.client.withAbortSignal(waiting.signal, () => handle.result())
     const ended = result.then(
       () => 'ended' as const,
       () => 'ended' as const,
@@ -68,7 +66,7 @@ async function watchRunning(session: TemporalSession, context: CommandContext): 
     const outcome = await Promise.race([ended, interrupt.happened.then(() => 'left' as const)])
     return outcome === 'left' ? EXIT.interrupted : null
   } finally {
-    waiting.abort()
+    giveUp()
     await following.stop()
     interrupt.remove()
   }
