@@ -110,6 +110,39 @@ describe('a schedule that fires while its builds take longer', () => {
     expect(Date.parse(second?.startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(first?.endedAt ?? ''))
   })
 
+  test('buffer-all: each waits for the one before, none is skipped', async () => {
+    const { project, release } = await heldProject('buffers-all')
+    await schedule(project.root, 'create', '--every', '1s', '--overlap', 'buffer-all', ...RANGE)
+    await untilSeen(project.root, ({ buffered }) => buffered >= 2)
+    await release()
+    const { recent, skipped } = await untilSeen(
+      project.root,
+      (report) => endings(report).filter((status) => status === 'succeeded').length >= 4,
+    )
+    expect(skipped).toMatchObject({ overlap: 0 })
+    const ended = recent.toReversed().filter(({ status }) => status === 'succeeded')
+    for (const [nth, { dueAt, startedAt }] of ended.entries()) {
+      const before = ended[nth - 1]
+      if (before === undefined) continue
+      expect(Date.parse(dueAt ?? '') - Date.parse(before.dueAt ?? '')).toBe(1000)
+      expect(Date.parse(startedAt ?? '')).toBeGreaterThanOrEqual(Date.parse(before.endedAt ?? ''))
+    }
+  })
+
+  test('terminate-other: the one that runs is ended without a word, and the next has the environment all the same', async () => {
+    const { project, release } = await heldProject('terminates')
+    await schedule(project.root, 'create', '--every', '1s', '--overlap', 'terminate-other', ...RANGE)
+    await untilSeen(project.root, ({ started }) => started >= 3)
+    await schedule(project.root, 'pause')
+    await release()
+    const { recent } = await untilIdle(project.root)
+    const [first, second, ...later] = recent.toReversed().map(({ status }) => status)
+    expect([first, second, later.at(-1)]).toEqual(['terminated', 'terminated', 'succeeded'])
+    expect(await project.rows('SELECT count(*)::INT AS n, count(DISTINCT day)::INT AS days FROM s.days')).toEqual([
+      { n: 3, days: 3 },
+    ])
+  })
+
   test('cancel-other: the one that runs is cancelled, and the next starts when its work is rolled back', async () => {
     const { project, release } = await heldProject('cancels')
     await schedule(project.root, 'create', '--every', '1s', '--overlap', 'cancel-other', ...RANGE)
