@@ -7,6 +7,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { loadavg } from 'node:os'
 import path from 'node:path'
 import { parseArgs } from 'node:util'
+import { parentsOf, type Shape } from '../test/helpers/large-project.ts'
 import { createRandom } from '../test/helpers/random.ts'
 import type { BenchModel, Workload } from './generate.ts'
 import { summarize } from './measure.ts'
@@ -15,15 +16,12 @@ import type { Peer } from './peers/peer.ts'
 import { createRawPeer } from './peers/raw.ts'
 import { workFolder } from './work-folder.ts'
 
-type Shape = 'wide' | 'deep' | 'tangled'
-
 const { values } = parseArgs({
   options: { sizes: { type: 'string' }, shapes: { type: 'string' }, runs: { type: 'string' } },
 })
 const sizes = (values.sizes ?? '1000,10000').split(',').map(Number)
 const shapes = (values.shapes ?? 'wide,deep,tangled').split(',') as Shape[]
 const runs = Number(values.runs ?? '1')
-const LAYER = 5
 const start = new Date(Date.now() - 86_400_000).toISOString().slice(0, 10)
 
 const peers = [createRawPeer(), createMillracePeer()]
@@ -71,10 +69,4 @@ function workloadOf(shape: Shape, size: number): Workload {
     }
   })
   return { schema: 'bench', models }
-}
-
-function parentsOf(shape: Shape, index: number, random: () => number): number[] {
-  if (shape === 'wide' || index === 0) return []
-  if (shape === 'deep') return index < LAYER ? [] : [index - LAYER]
-  return [...new Set(Array.from({ length: 3 }, () => Math.floor(random() * index)))]
 }

@@ -36,7 +36,8 @@ export interface BuildInput {
 }
 
 /** Wait for its turn, take the running build's result for one's own, refuse, or cancel the running build. */
-export type OnConflict = 'queue' | 'join' | 'reject' | 'preempt'
+export const ON_CONFLICT = ['queue', 'join', 'reject', 'preempt'] as const
+export type OnConflict = (typeof ON_CONFLICT)[number]
 
 /** A build among all builds of all servers. */
 export interface BuildId {

@@ -3,8 +3,7 @@ import type { BuildCounts, FinishInput, ModelProblem } from '../payloads.ts'
 import { dropOldBuilds, endBuild, readBuild, releaseEnvironment, type PlannedBuild } from '../state/builds.ts'
 import { ensureState, readStateVersion, STATE_VERSION } from '../state/schema.ts'
 import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
-import { toFailure } from './failures.ts'
-import { startHeartbeat } from './heartbeat.ts'
+import { controlActivity } from './control-activity.ts'
 import { buildCatalogs } from './model-catalogs.ts'
 import { countStatuses, toModelReports, toProblems } from './model-reports.ts'
 import { promote } from './promote.ts'
@@ -19,8 +18,7 @@ export interface FinishedBuild {
 
 /** @returns null when the build was never planned. */
 export async function finishBuild(projects: WorkerProjects, input: FinishInput): Promise<FinishedBuild | null> {
-  using heartbeat = startHeartbeat('finish')
-  try {
+  return controlActivity('finish', async (heartbeat) => {
     const project = await projects.open(input.project, input.gateway)
     await using leases = leaseCatalogs(project, {
       holder: 'finish',
@@ -46,10 +44,7 @@ export async function finishBuild(projects: WorkerProjects, input: FinishInput):
     // Makes the file small. Nobody waits for it: what is committed is safe in the log.
     void main.checkpoint()
     return finished
-  } catch (error) {
-    if (heartbeat.signal.aborted) throw heartbeat.signal.reason
-    throw toFailure(error)
-  }
+  })
 }
 
 async function record(

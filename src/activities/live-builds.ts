@@ -45,6 +45,7 @@ function isOpen({ closeTime }: Description): boolean {
   return closeTime == null
 }
 
-function firstRunOf({ raw }: Description): string | null {
-  return raw.workflowExecutionInfo?.firstRunId ?? null
+/** What the state knows a build by: the first run of its workflow, of which a large build takes several. */
+export function firstRunOf({ raw, runId }: Pick<Description, 'raw' | 'runId'>): string {
+  return raw.workflowExecutionInfo?.firstRunId ?? runId
 }

@@ -6,7 +6,7 @@ import { Context } from '@temporalio/activity'
 import { ApplicationFailure } from '@temporalio/common'
 import { MillraceError } from '../errors.ts'
 import { toSlices } from '../graph/plan-slices.ts'
-import type { BuildId, BuildPlan, Occupied, PlanRequest } from '../payloads.ts'
+import { ON_CONFLICT, type BuildId, type BuildPlan, type Occupied, type PlanRequest } from '../payloads.ts'
 import { projectHash, modelHashes } from '../project/project-hash.ts'
 import type { Project } from '../project/project.ts'
 import { resolveSeedPath } from '../project/seeds.ts'
@@ -15,8 +15,7 @@ import { dropAbandonedSlices, replacePlanSlices } from '../state/plan-slices.ts'
 import { promotedCatalogs } from '../state/promotion.ts'
 import { ensureState, readStateVersion } from '../state/schema.ts'
 import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
-import { toFailure } from './failures.ts'
-import { startHeartbeat } from './heartbeat.ts'
+import { controlActivity } from './control-activity.ts'
 import { attachedCatalogs } from './model-catalogs.ts'
 import { makePlan, type MadePlan } from './planner.ts'
 import { planPromotion } from './plan-promotion.ts'
@@ -32,8 +31,7 @@ import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 
 /** @returns what comes before, when another build has the environment and this one waits for its turn. */
 export async function planProject(projects: WorkerProjects, asked: PlanRequest): Promise<BuildPlan | Occupied> {
-  using heartbeat = startHeartbeat('plan')
-  try {
+  return controlActivity('plan', async (heartbeat) => {
     const request = await decideRequest(projects, asked, heartbeat)
     const { project, worker } = await projects.load(request.project, {
       ...(request.gateway === undefined ? {} : { gateway: request.gateway }),
@@ -71,10 +69,7 @@ export async function planProject(projects: WorkerProjects, asked: PlanRequest):
       if (again.waitsFor === null) throw planAgain()
       return occupied(project, asks, again.waitsFor)
     }
-  } catch (error) {
-    if (heartbeat.signal.aborted) throw heartbeat.signal.reason
-    throw toFailure(error)
-  }
+  })
 }
 
 interface Planning {
@@ -150,15 +145,13 @@ async function planInto({ project, worker, leases, request, made, gone }: Planni
   }
 }
 
-const CONFLICTS = ['queue', 'join', 'reject', 'preempt'] as const
-
 /** @throws MillraceError USAGE */
 function toTurnRequest(
   project: Project,
   { environment = 'prod', build, onConflict = 'reject' }: PlanRequest,
 ): TurnRequest {
-  if (CONFLICTS.includes(onConflict)) return { project: project.name, environment, build, onConflict }
-  throw new MillraceError('USAGE', `onConflict: expected ${CONFLICTS.join(', ')}; got ${JSON.stringify(onConflict)}`)
+  if (ON_CONFLICT.includes(onConflict)) return { project: project.name, environment, build, onConflict }
+  throw new MillraceError('USAGE', `onConflict: expected ${ON_CONFLICT.join(', ')}; got ${JSON.stringify(onConflict)}`)
 }
 
 function occupied(project: Project, { environment }: TurnRequest, waitsFor: BuildId): Occupied {

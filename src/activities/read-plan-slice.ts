@@ -3,13 +3,11 @@ import { MillraceError } from '../errors.ts'
 import type { PackedStep, SliceInput } from '../payloads.ts'
 import { sha256 } from '../project/fingerprint.ts'
 import { readPlanSlice as readSlice } from '../state/plan-slices.ts'
-import { toFailure } from './failures.ts'
-import { startHeartbeat } from './heartbeat.ts'
+import { controlActivity } from './control-activity.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 export async function readPlanSlice(projects: WorkerProjects, input: SliceInput): Promise<readonly PackedStep[]> {
-  using heartbeat = startHeartbeat('plan')
-  try {
+  return controlActivity('plan', async (heartbeat) => {
     const project = await projects.open(input.project, input.gateway)
     await using lease = await project.lease({
       holder: 'plan',
@@ -24,10 +22,7 @@ export async function readPlanSlice(projects: WorkerProjects, input: SliceInput)
       `expected slice ${input.ordinal} of the plan of run ${input.build.runId} as it was planned; the state ${text === null ? 'has none' : 'has another one'}`,
       { hint: 'start the build again: what is built is kept' },
     )
-  } catch (error) {
-    if (heartbeat.signal.aborted) throw heartbeat.signal.reason
-    throw toFailure(error)
-  }
+  })
 }
 
 export function sliceHash(steps: readonly PackedStep[]): string {

@@ -1,7 +1,7 @@
 /** The command line, parsed: options are shared by all verbs, a PROJECT may come first. */
 import { parseArgs, type ParseArgsConfig } from 'node:util'
 import { MillraceError, nearest } from '../errors.ts'
-import type { OnConflict } from '../payloads.ts'
+import { ON_CONFLICT, type OnConflict } from '../payloads.ts'
 
 const OPTIONS = {
   address: { type: 'string' },
@@ -196,13 +196,11 @@ function parseNumber(name: string, text: string | undefined, limits: { min: numb
   throw new MillraceError('USAGE', `${name}: expected ${what} of at least ${limits.min}; got '${text}'`)
 }
 
-const CONFLICTS: readonly OnConflict[] = ['queue', 'join', 'reject', 'preempt']
-
 function parseOnConflict(text: string | undefined): OnConflict | null {
   if (text === undefined) return null
-  const known = CONFLICTS.find((candidate) => candidate === text)
+  const known = ON_CONFLICT.find((candidate) => candidate === text)
   if (known !== undefined) return known
-  throw new MillraceError('USAGE', `--on-conflict: expected one of ${CONFLICTS.join(', ')}; got '${text}'`)
+  throw new MillraceError('USAGE', `--on-conflict: expected one of ${ON_CONFLICT.join(', ')}; got '${text}'`)
 }
 
 function parseVars(texts: readonly string[]): Record<string, string> {

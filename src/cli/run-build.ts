@@ -1,27 +1,22 @@
 /** A build from its start to its report: starts or joins it, follows it, leaves it. */
 import type { WorkflowHandle } from '@temporalio/client'
-import { readBuildPage } from '../activities/read-build.ts'
 import { MillraceError } from '../errors.ts'
-import type { BuildId, BuildReport, BuildSummary } from '../payloads.ts'
+import type { BuildId, BuildSummary } from '../payloads.ts'
 import { toProjectHash } from '../project/project-hash.ts'
 import { toBuildInput } from './build-input.ts'
 import type { CommandContext } from './command.ts'
-import { withProjects } from './database.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { followUp } from './follow-up.ts'
 import { follow } from './follow.ts'
 import { onInterrupt } from './interrupt.ts'
 import { nameMismatch } from './project-mismatch.ts'
-import { readReport, remotePages } from './read-report.ts'
 import { failedSummary, isCanceled, toMillraceError } from './remote-error.ts'
 import { reportText } from './report-text.ts'
 import { awaitResult, firstRunId } from './running-build.ts'
 import { findUnfinished, startBuild } from './start-build.ts'
+import { readSessionReport } from './session-report.ts'
 import type { TemporalSession } from './temporal-session.ts'
 import { workflowUrl } from './workflow-url.ts'
-
-/** Time a report's page may take: the worker may wait for its turn at the database. */
-const REPORT_TIMEOUT_MS = 120_000
 
 export interface BuildRun {
   /** Of the folder's models: somebody else's worker must have the same. */
@@ -128,7 +123,7 @@ async function printOutcome(
   const canceled = isCanceled(error)
   if (error !== null && !canceled && failedSummary(error) === null) throw named(toMillraceError(error), hashes)
   if (joined !== null) context.output.say(`Joined '${joined.workflowId}' (run ${joined.runId})`)
-  const report = await reportOf(
+  const report = await readSessionReport(
     session,
     context,
     joined ?? { workflowId: handle.workflowId, runId: await firstRunId(handle) },
@@ -141,25 +136,6 @@ async function printOutcome(
   context.output.answer(reportText(report), report)
   if (interrupted && canceled) return EXIT.interrupted
   return report.status === 'succeeded' ? EXIT.done : EXIT.failed
-}
-
-async function reportOf(
-  { client, taskQueue, project, worker }: TemporalSession,
-  context: CommandContext,
-  build: BuildId,
-): Promise<BuildReport | null> {
-  const { options } = context
-  const input = {
-    project,
-    ...(options.gateway === null ? {} : { gateway: options.gateway }),
-    environment: options.environment,
-    ...build,
-    lockTimeoutSeconds: options.lockTimeoutSeconds,
-  }
-  // A worker of our own holds the database in this very process.
-  if (worker !== null)
-    return withProjects(context, (projects) => readReport((page) => readBuildPage(projects, page), input))
-  return readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), input)
 }
 
 function named(error: unknown, hashes: Record<string, string>): unknown {

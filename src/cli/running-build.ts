@@ -1,6 +1,12 @@
 /** Builds that run, whichever run of its workflow a build is in. */
 import { setMaxListeners } from 'node:events'
-import { WorkflowNotFoundError, type Client, type WorkflowHandle } from '@temporalio/client'
+import {
+  WorkflowNotFoundError,
+  type Client,
+  type WorkflowExecutionStatusName,
+  type WorkflowHandle,
+} from '@temporalio/client'
+import { firstRunOf } from '../activities/live-builds.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildId } from '../payloads.ts'
 import type { CommandContext } from './command.ts'
@@ -16,13 +22,7 @@ export async function runningBuild(
   workflowId = `millrace/${project}/${options.environment}`,
 ): Promise<WorkflowHandle> {
   const handle = client.workflow.getHandle(workflowId)
-  const status = await handle.describe().then(
-    (description) => description.status.name,
-    (error: unknown) => {
-      if (error instanceof WorkflowNotFoundError) return null
-      throw error
-    },
-  )
+  const status = await statusOf(handle)
   if (status === 'RUNNING') return handle
   throw new MillraceError(
     'USAGE',
@@ -30,10 +30,18 @@ export async function runningBuild(
   )
 }
 
-/** What the state knows a build by: the first run of its workflow, of which a large build takes several. */
+/** Temporal's word for how a workflow is; null when there is none. */
+export async function statusOf(handle: WorkflowHandle): Promise<WorkflowExecutionStatusName | null> {
+  try {
+    return (await handle.describe()).status.name
+  } catch (error) {
+    if (error instanceof WorkflowNotFoundError) return null
+    throw error
+  }
+}
+
 export async function firstRunId(handle: WorkflowHandle): Promise<string> {
-  const { raw, runId } = await handle.describe()
-  return raw.workflowExecutionInfo?.firstRunId ?? runId
+  return firstRunOf(await handle.describe())
 }
 
 /** A handle of whichever run the build is in that began with a run. */

@@ -1,5 +1,6 @@
 /** Starts a build under an id that people know, and decides what happens when one of that id runs already. */
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
+import { firstRunOf } from '../activities/live-builds.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildInput } from '../payloads.ts'
 import { buildDetails } from './build-details.ts'
@@ -14,6 +15,10 @@ const MAX_SUMMARY = 200
 export interface BuildStart {
   workflowId: string
   input: BuildInput
+  /** One line in the list of workflows; default: what is built. */
+  summary?: string
+  /** Of its page; default: what was asked for, by whom, and how to follow it. */
+  details?: string
 }
 
 /**
@@ -57,17 +62,17 @@ export async function findUnfinished(session: TemporalSession, workflowId: strin
 }
 
 /** Null where a build of this id runs. */
-async function tryToStart(
+export async function tryToStart(
   { client, taskQueue, worker }: TemporalSession,
-  { workflowId, input }: BuildStart,
+  { workflowId, input, summary, details }: BuildStart,
 ): Promise<WorkflowHandle | null> {
   try {
     return await client.workflow.start('buildProject', {
       taskQueue,
       workflowId,
       args: [input],
-      staticSummary: toSummary(input),
-      staticDetails: buildDetails(input, workflowId),
+      staticSummary: summary ?? toSummary(input),
+      staticDetails: details ?? buildDetails(input, workflowId),
       // Only a build whose worker lives in its command can be left behind by that command.
       memo: worker === null ? {} : { millraceOwner: ownIdentity() },
     })
@@ -77,7 +82,6 @@ async function tryToStart(
   }
 }
 
-/** One line in the list of workflows. */
 function toSummary({ project = '', environment = 'prod', select, retryOf }: BuildInput): string {
   const said = [project, environment, select, retryOf === undefined ? undefined : 'retry']
   return said
@@ -94,15 +98,16 @@ interface RunningBuild {
 }
 
 async function findRunning({ client }: TemporalSession, workflowId: string): Promise<RunningBuild | null> {
-  const { memo, runId, status, raw } = await client.workflow.getHandle(workflowId).describe()
-  if (status.name !== 'RUNNING') return null
-  const firstRunId = raw.workflowExecutionInfo?.firstRunId ?? runId
+  const description = await client.workflow.getHandle(workflowId).describe()
+  if (description.status.name !== 'RUNNING') return null
+  const runId = firstRunOf(description)
+  return { handle: buildHandle(client, { workflowId, runId }), runId, isLeft: isLeft(description) }
+}
+
+/** The command that served it is gone. */
+function isLeft({ memo }: { memo?: Record<string, unknown> }): boolean {
   const owner = memo?.['millraceOwner'] as ProcessIdentity | undefined
-  return {
-    handle: buildHandle(client, { workflowId, runId: firstRunId }),
-    runId: firstRunId,
-    isLeft: owner !== undefined && !isAlive(owner),
-  }
+  return owner !== undefined && !isAlive(owner)
 }
 
 /**
@@ -111,9 +116,9 @@ async function findRunning({ client }: TemporalSession, workflowId: string): Pro
  */
 async function findLeftBeside({ client }: TemporalSession, workflowId: string): Promise<WorkflowHandle | null> {
   const running = client.workflow.list({ query: `WorkflowType = 'buildProject' AND ExecutionStatus = 'Running'` })
-  for await (const { workflowId: id, memo } of running) {
-    const owner = memo?.['millraceOwner'] as ProcessIdentity | undefined
-    if (id.startsWith(`${workflowId}/`) && owner !== undefined && !isAlive(owner)) return client.workflow.getHandle(id)
+  for await (const execution of running) {
+    const id = execution.workflowId
+    if (id.startsWith(`${workflowId}/`) && isLeft(execution)) return client.workflow.getHandle(id)
   }
   return null
 }

@@ -116,16 +116,14 @@ export class BuildTracker {
   }
 
   /** After the plan was read again. @param stateOf how the steps of the earlier runs have ended. */
-  resumed({ warned, problems, slowest }: CarriedTracker, stateOf: (step: number) => string): void {
+  resumed({ warned }: CarriedTracker, stateOf: (step: number) => string): void {
     for (const step of warned) this.#warned.add(step)
     this.#steps.forEach((_, step) => {
       const state = stateOf(step)
-      if (state === 'done') this.#done(step, { warned: this.#warned.has(step), durationMs: 0 })
+      if (state === 'done') this.#done(step)
       if (state === 'failed') this.#end(this.#model(step), 'error')
       if (state === 'skipped') this.#end(this.#model(step), 'skipped')
     })
-    this.#problems = [...problems]
-    this.#slowest.restore(slowest)
   }
 
   carried(): CarriedTracker {
@@ -149,7 +147,9 @@ export class BuildTracker {
   succeeded(step: number, { warnings, durationMs }: StepOutcome): void {
     this.#stop(step)
     if (warnings > 0) this.#warned.add(step)
-    this.#done(step, { warned: warnings > 0, durationMs })
+    const model = this.#done(step)
+    model.durationMs += durationMs
+    if (model.done === model.steps) this.#slowest.add(model)
   }
 
   failed(step: number, error: { code: string; message: string }, skipped: readonly number[]): void {
@@ -237,15 +237,13 @@ export class BuildTracker {
     }
   }
 
-  #done(step: number, { warned, durationMs }: { warned: boolean; durationMs: number }): void {
+  #done(step: number): TrackedModel {
     const model = this.#model(step)
     model.done += 1
-    model.durationMs += durationMs
-    model.warned ||= warned
+    model.warned ||= this.#warned.has(step)
     this.#stepsDone += 1
-    if (model.done < model.steps) return
-    this.#end(model, model.warned ? 'warn' : 'success')
-    this.#slowest.add(model)
+    if (model.done === model.steps) this.#end(model, model.warned ? 'warn' : 'success')
+    return model
   }
 
   #skip(steps: readonly number[], reason: string): void {

@@ -29,6 +29,13 @@ export interface StepRunOptions {
   onChange: () => void
 }
 
+interface RunningStep {
+  scope: CancellationScope
+  startedMs: number
+  /** It is cancelled because somebody said to leave it out. */
+  skipped: boolean
+}
+
 /** How the steps of one run of the workflow came to their end; `unfinished` ones go on in the next run. */
 export type DrainedSteps = Exclude<BuildStatus, 'running'> | 'unfinished'
 
@@ -39,11 +46,7 @@ export class StepRun {
   readonly #steps: readonly BuildStep[]
   readonly #frontier: Frontier
   readonly #options: StepRunOptions
-  /** Of running steps. */
-  readonly #scopes = new Map<number, CancellationScope>()
-  readonly #startedMs = new Map<number, number>()
-  /** Running steps that are cancelled because somebody said to skip them. */
-  readonly #skipping = new Set<number>()
+  readonly #running = new Map<number, RunningStep>()
   readonly #suggestedAtStart = workflowInfo().continueAsNewSuggested
   #changes = 0
 
@@ -93,11 +96,11 @@ export class StepRun {
   /** Leaves out the steps; those that run are interrupted first. */
   skip(steps: readonly number[]): void {
     for (const step of steps) {
-      const scope = this.#scopes.get(step)
-      if (scope === undefined) this.#skipped(step)
+      const running = this.#running.get(step)
+      if (running === undefined) this.#skipped(step)
       else {
-        this.#skipping.add(step)
-        scope.cancel()
+        running.skipped = true
+        running.scope.cancel()
       }
     }
     this.changed()
@@ -144,25 +147,22 @@ export class StepRun {
   async #run(index: number): Promise<void> {
     const { tracker } = this.#options
     tracker.started(index)
-    const scope = new CancellationScope()
-    this.#scopes.set(index, scope)
-    this.#startedMs.set(index, Date.now())
+    const running: RunningStep = { scope: new CancellationScope(), startedMs: Date.now(), skipped: false }
+    this.#running.set(index, running)
     try {
-      const outcome = await scope.run(() => this.#execute(index))
+      const outcome = await running.scope.run(() => this.#execute(index))
       this.#frontier.succeed(index)
       tracker.succeeded(index, outcome)
     } catch (error) {
       // Whatever an interrupted step died of, it was to be left out.
-      if (this.#skipping.has(index)) this.#skipped(index)
+      if (running.skipped) this.#skipped(index)
       else if (!isCancellation(error)) this.#failed(index, error)
       else {
         this.#frontier.cancel(index)
         tracker.canceled(index)
       }
     }
-    this.#scopes.delete(index)
-    this.#startedMs.delete(index)
-    this.#skipping.delete(index)
+    this.#running.delete(index)
     this.#changes += 1
   }
 
@@ -195,7 +195,7 @@ export class StepRun {
   }
 
   #skipped(index: number): void {
-    this.#options.tracker.skippedByHand(index, this.#startedMs.has(index), this.#frontier.skip(index))
+    this.#options.tracker.skippedByHand(index, this.#running.has(index), this.#frontier.skip(index))
   }
 
   #stopForFailure(index = this.#frontier.endedSteps().unsuccessful[0] ?? 0): void {
@@ -213,7 +213,7 @@ export class StepRun {
   /** How long the longest running step may still take: by what it took before, or twice what it has taken if that was less. */
   #remainingMs(): number {
     let longest = 0
-    for (const [index, startedMs] of this.#startedMs) {
+    for (const [index, { startedMs }] of this.#running) {
       const elapsed = Date.now() - startedMs
       longest = Math.max(longest, (this.#steps[index]?.weight ?? 0) - elapsed, elapsed)
     }

@@ -27,7 +27,8 @@ export function largeProject(shape: Shape, models: number, random: () => number)
   return { files, parents, values }
 }
 
-function parentsOf(shape: Shape, index: number, random: () => number): number[] {
+/** Places of the models that the model at `index` reads. */
+export function parentsOf(shape: Shape, index: number, random: () => number): number[] {
   if (shape === 'wide' || index === 0) return []
   if (shape === 'deep') return index < LAYER ? [] : [index - LAYER]
   return [...new Set(Array.from({ length: 3 }, () => Math.floor(random() * index)))]

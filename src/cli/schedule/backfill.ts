@@ -1,5 +1,5 @@
 /** `schedule backfill`: one build over a range, asked for as the schedule asks for its builds. */
-import { WorkflowExecutionAlreadyStartedError, type WorkflowHandle } from '@temporalio/client'
+import type { WorkflowHandle } from '@temporalio/client'
 import { assertPlannable } from '../../activities/plan-scope.ts'
 import { MillraceError } from '../../errors.ts'
 import { parseTime, toIso } from '../../graph/time.ts'
@@ -9,8 +9,8 @@ import type { CommandContext } from '../command.ts'
 import type { ExitCode } from '../exit-codes.ts'
 import { endWithLaunchers } from '../lifetime.ts'
 import { loadForVerb } from '../load-for-verb.ts'
-import { ownIdentity } from '../process-identity.ts'
 import { followStarted } from '../run-build.ts'
+import { tryToStart, type BuildStart } from '../start-build.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 import { nameOf } from './definition.ts'
 import { findSchedule } from './find-schedule.ts'
@@ -59,33 +59,13 @@ async function loadFirst(
   return modelHashes(loaded.project)
 }
 
-interface Backfill {
-  workflowId: string
-  input: BuildInput
-  summary: string
-  details: string
-}
-
-async function startBackfill(
-  { client, taskQueue, worker }: TemporalSession,
-  { workflowId, input, summary, details }: Backfill,
-): Promise<WorkflowHandle> {
-  try {
-    return await client.workflow.start('buildProject', {
-      taskQueue,
-      workflowId,
-      args: [input],
-      staticSummary: summary,
-      staticDetails: details,
-      // Only a build whose worker lives in its command can be left behind by that command.
-      memo: worker === null ? {} : { millraceOwner: ownIdentity() },
-    })
-  } catch (error) {
-    if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error
-    throw new MillraceError('BUILD_RUNNING', `this backfill runs already: '${workflowId}'`, {
-      hint: `follow it with \`watch ${workflowId}\``,
-    })
-  }
+async function startBackfill(session: TemporalSession, backfill: BuildStart): Promise<WorkflowHandle> {
+  const { workflowId } = backfill
+  const started = await tryToStart(session, backfill)
+  if (started !== null) return started
+  throw new MillraceError('BUILD_RUNNING', `this backfill runs already: '${workflowId}'`, {
+    hint: `follow it with \`watch ${workflowId}\``,
+  })
 }
 
 const DAY_MS = 86_400_000

@@ -21,17 +21,21 @@ export const MIN_CATCH_UP_MS = 10_000
 /** When a schedule fires: at the ticks of crons, every so often, or whenever a model is due. */
 export type When = { crons: readonly string[] } | { everyMs: number; offsetMs: number } | 'auto'
 
+/** How the server goes about it. */
+export interface SchedulePolicies {
+  jitterMs: number
+  overlap: OverlapName
+  catchUpMs: number
+  pauseOnFailure: boolean
+}
+
 /** What a command line or a file says of a schedule; what it leaves out has its default. */
-export interface ScheduleSettings {
+export interface ScheduleSettings extends SchedulePolicies {
   /** Null: it is called after its environment. */
   name: string | null
   when: When
   /** IANA name; null: UTC, or what the models say. */
   timeZone: string | null
-  jitterMs: number
-  overlap: OverlapName
-  catchUpMs: number
-  pauseOnFailure: boolean
   /** Null: as it is. */
   note: string | null
   /** Null: as it is, not paused when it is new. */
@@ -48,17 +52,13 @@ export interface CommentedCalendar extends Calendar {
 }
 
 /** What is kept of a schedule on the server, ours or somebody else's. */
-export interface ScheduleDefinition {
+export interface ScheduleDefinition extends SchedulePolicies {
   id: string
   calendars: readonly CommentedCalendar[]
   intervals: readonly { everyMs: number; offsetMs: number }[]
   /** The calendars are the models' own crons. */
   auto: boolean
   timeZone: string
-  jitterMs: number
-  overlap: OverlapName
-  catchUpMs: number
-  pauseOnFailure: boolean
   note: string | null
   paused: boolean | null
   workflowType: string
@@ -68,6 +68,11 @@ export interface ScheduleDefinition {
   input: BuildInput
   summary: string
   details: string
+}
+
+/** Names are parts of ids that people type and read. */
+export function isScheduleName(text: string): boolean {
+  return /^[\w.-]+$/.test(text)
 }
 
 /** Ids of a project's schedules begin with it. */

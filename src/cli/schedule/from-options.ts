@@ -6,6 +6,7 @@ import type { CommandContext } from '../command.ts'
 import type { CliOptions } from '../options.ts'
 import {
   DEFAULT_CATCH_UP_MS,
+  isScheduleName,
   MIN_CATCH_UP_MS,
   OVERLAPS,
   type OverlapName,
@@ -40,9 +41,9 @@ export function settingsFromOptions(context: CommandContext, name: string | null
   }
 }
 
-/** Names are parts of ids that people type and read. @throws MillraceError USAGE */
-export function assertName(name: string): void {
-  if (/^[\w.-]+$/.test(name)) return
+/** @throws MillraceError USAGE */
+function assertName(name: string): void {
+  if (isScheduleName(name)) return
   throw new MillraceError('USAGE', `expected a schedule's name of letters, digits, '-', '_' and '.'; got '${name}'`)
 }
 

@@ -13,7 +13,7 @@ import { isCanceled, toMillraceError } from '../remote-error.ts'
 import { calendarText } from './calendar-text.ts'
 import { everyText } from './define.ts'
 import { whenText } from './changes.ts'
-import { nameOf, type OverlapName, type ScheduleDefinition } from './definition.ts'
+import { nameOf, type ScheduleDefinition, type SchedulePolicies } from './definition.ts'
 import { fromTemporal } from './temporal-form.ts'
 
 /** `unknown`: the server has forgotten the workflow. */
@@ -32,7 +32,7 @@ export interface ScheduledRun {
 }
 
 /** What `schedule describe` prints with `--json`. */
-export interface ScheduleReport {
+export interface ScheduleReport extends SchedulePolicies {
   name: string
   id: string
   project: string | null
@@ -43,10 +43,6 @@ export interface ScheduleReport {
   /** It wakes when a model is due. */
   auto: boolean
   timeZone: string
-  jitterMs: number
-  overlap: OverlapName
-  catchUpMs: number
-  pauseOnFailure: boolean
   paused: boolean
   note: string | null
   workflowId: string

@@ -1,12 +1,13 @@
 /** schedules.yaml: several schedules of a project, kept beside it in version control. */
 import { z } from 'zod'
 import { MillraceError, ProjectError } from '../../errors.ts'
-import type { BuildInput, OnConflict } from '../../payloads.ts'
+import { ON_CONFLICT, type BuildInput } from '../../payloads.ts'
 import { toProblems } from '../../project/config-schema.ts'
 import { parseDuration } from '../../project/duration.ts'
 import { parseYaml, type DataPath } from '../../project/yaml-file.ts'
 import {
   DEFAULT_CATCH_UP_MS,
+  isScheduleName,
   MIN_CATCH_UP_MS,
   OVERLAPS,
   type OverlapName,
@@ -24,8 +25,6 @@ export interface SchedulesFile {
   file: string
   schedules: FiledSchedule[]
 }
-
-const ON_CONFLICT: readonly string[] = ['queue', 'join', 'reject', 'preempt'] satisfies OnConflict[]
 
 function duration(leastMs: number) {
   const least = leastMs === 0 ? '' : ` of at least ${leastMs / 1000} s`
@@ -97,7 +96,7 @@ export function parseSchedulesFile(text: string, file: string): SchedulesFile {
 }
 
 function toSettings(name: string, shape: ScheduleShape): ScheduleSettings & { name: string } {
-  if (!/^[\w.-]+$/.test(name))
+  if (!isScheduleName(name))
     throw new MillraceError('CONFIG', `expected a schedule's name of letters, digits, '-', '_' and '.', got '${name}'`)
   const when = whenOf(name, shape)
   if (when === 'auto' && shape.time_zone !== undefined) {

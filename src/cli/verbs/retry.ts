@@ -1,21 +1,17 @@
 /** `retry`: the latest build once more, as it was asked for: what failed or was skipped is built, then all of it is promoted. */
-import { readBuildPage, type ReadBuildInput } from '../../activities/read-build.ts'
 import { MillraceError } from '../../errors.ts'
 import type { BuildReport } from '../../payloads.ts'
 import { modelHashes, toProjectHash } from '../../project/project-hash.ts'
 import { toBuildInput } from '../build-input.ts'
 import type { CommandContext, Verb } from '../command.ts'
-import { withProjects } from '../database.ts'
 import { EXIT, type ExitCode } from '../exit-codes.ts'
 import { endWithLaunchers } from '../lifetime.ts'
 import { loadForVerb } from '../load-for-verb.ts'
-import { readReport, remotePages } from '../read-report.ts'
 import { buildHandle } from '../running-build.ts'
+import { readSessionReport } from '../session-report.ts'
 import { startBuild } from '../start-build.ts'
 import { steerBuild } from '../steer-build.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
-
-const REPORT_TIMEOUT_MS = 120_000
 
 export const retryVerb: Verb = {
   async run(context) {
@@ -48,27 +44,12 @@ async function loadHashes(context: CommandContext): Promise<Record<string, strin
 }
 
 /** @throws MillraceError USAGE when there is none. */
-async function readLatest(
-  { client, taskQueue, project, worker }: TemporalSession,
-  context: CommandContext,
-): Promise<BuildReport> {
+async function readLatest(session: TemporalSession, context: CommandContext): Promise<BuildReport> {
   const { args, options } = context
-  const input: Omit<ReadBuildInput, 'offset'> = {
-    project,
-    ...(options.gateway === null ? {} : { gateway: options.gateway }),
-    environment: options.environment,
-    workflowId: args[0] ?? null,
-    runId: null,
-    lockTimeoutSeconds: options.lockTimeoutSeconds,
-  }
-  // A worker of our own holds the database in this very process.
-  const report =
-    worker === null
-      ? await readReport(remotePages(client, taskQueue, REPORT_TIMEOUT_MS), input)
-      : await withProjects(context, (projects) => readReport((page) => readBuildPage(projects, page), input))
+  const report = await readSessionReport(session, context, { workflowId: args[0] ?? null, runId: null })
   if (report !== null) return report
   const which = args[0] === undefined ? `of environment '${options.environment}'` : `with workflow id '${args[0]}'`
-  throw new MillraceError('USAGE', `expected a build ${which} of project '${project}'; its state knows none`, {
+  throw new MillraceError('USAGE', `expected a build ${which} of project '${session.project}'; its state knows none`, {
     hint: 'a build that could not be planned leaves none: start one with `build`',
   })
 }

@@ -1,6 +1,6 @@
 /** `status` and `watch`: a build's state, now or live. */
-import { WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
-import { readBuildPage, type ReadBuildInput } from '../../activities/read-build.ts'
+import type { WorkflowHandle } from '@temporalio/client'
+import { readBuildPage } from '../../activities/read-build.ts'
 import { MillraceError } from '../../errors.ts'
 import type { BuildProgress, BuildReport, ModelReport } from '../../payloads.ts'
 import { loadConfig } from '../../project/config.ts'
@@ -11,7 +11,8 @@ import { follow } from '../follow.ts'
 import { onInterrupt } from '../interrupt.ts'
 import { readReport, remotePages } from '../read-report.ts'
 import { reportText } from '../report-text.ts'
-import { awaitResult, buildHandle } from '../running-build.ts'
+import { awaitResult, buildHandle, statusOf } from '../running-build.ts'
+import { toReportInput } from '../session-report.ts'
 import { openTemporal, type TemporalSession } from '../temporal-session.ts'
 
 const REPORT_TIMEOUT_MS = 60_000
@@ -54,7 +55,7 @@ async function openSession(context: CommandContext): Promise<TemporalSession | n
 /** Follows the build to its end; null when it does not run. */
 async function watchRunning(session: TemporalSession, context: CommandContext): Promise<ExitCode | null> {
   const handle = session.client.workflow.getHandle(workflowIdOf(context, session.project))
-  if (!(await isRunning(handle))) return null
+  if ((await statusOf(handle)) !== 'RUNNING') return null
   const following = follow(handle, context.output)
   const interrupt = onInterrupt(() => {})
   const { result, giveUp } = awaitResult(handle)
@@ -75,14 +76,7 @@ async function watchRunning(session: TemporalSession, context: CommandContext): 
 async function readStatus(context: CommandContext): Promise<BuildReport> {
   const { root, env, options, args } = context
   const { project } = await loadConfig(root, env)
-  const input: Omit<ReadBuildInput, 'offset'> = {
-    project,
-    ...(options.gateway === null ? {} : { gateway: options.gateway }),
-    environment: options.environment,
-    workflowId: args[0] ?? null,
-    runId: null,
-    lockTimeoutSeconds: options.lockTimeoutSeconds,
-  }
+  const input = toReportInput(context, project, { workflowId: args[0] ?? null, runId: null })
   const report = await withDatabase(context, {
     direct: (projects, lockTimeoutSeconds) =>
       readReport((page) => readBuildPage(projects, { ...page, lockTimeoutSeconds }), input),
@@ -112,15 +106,6 @@ async function withRunning(report: BuildReport, handle: WorkflowHandle): Promise
     return startedAt === undefined ? model : { ...model, status: 'running', startedAt }
   })
   return { ...report, counts: progress?.counts ?? report.counts, models }
-}
-
-async function isRunning(handle: WorkflowHandle): Promise<boolean> {
-  try {
-    return (await handle.describe()).status.name === 'RUNNING'
-  } catch (error) {
-    if (error instanceof WorkflowNotFoundError) return false
-    throw error
-  }
 }
 
 function workflowIdOf({ args, options }: CommandContext, project: string): string {
