@@ -1,7 +1,7 @@
 /** The databases of one connection, one at a time: work that goes from one to the next never holds two leases. */
 import type { Lease } from '../connections/lease.ts'
 import type { LeaseOptions } from '../connections/registry.ts'
-import { enterLakes } from './lake-lanes.ts'
+import { enterLakes } from './step/lake-lanes.ts'
 import type { WorkerProject } from './worker-projects.ts'
 
 export interface CatalogLeases extends AsyncDisposable {

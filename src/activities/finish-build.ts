@@ -4,10 +4,10 @@ import { dropOldBuilds, endBuild, readBuild, releaseEnvironment, type PlannedBui
 import { ensureState, readStateVersion, STATE_VERSION } from '../state/schema.ts'
 import { leaseCatalogs, type CatalogLeases } from './catalog-leases.ts'
 import { controlActivity } from './control-activity.ts'
-import { buildCatalogs } from './model-catalogs.ts'
-import { countStatuses, toModelReports, toProblems } from './model-reports.ts'
+import { buildCatalogs } from './plan/model-catalogs.ts'
+import { countStatuses, toModelReports, toProblems } from './report/model-reports.ts'
 import { promote } from './promote.ts'
-import { readOutcomesOf } from './read-outcomes.ts'
+import { readOutcomesOf } from './report/read-outcomes.ts'
 import type { WorkerProjects } from './worker-projects.ts'
 
 export interface FinishedBuild {

@@ -3,7 +3,7 @@ import { Context } from '@temporalio/activity'
 import type { AuthContext } from '../connections/credentials/auth-context.ts'
 import type { StatementProgress } from '../connections/channel.ts'
 import { authValues } from './auth-values.ts'
-import { uncountedAttempts } from './count-attempts.ts'
+import { uncountedAttempts } from './step/count-attempts.ts'
 
 /**
  * How often a running activity reports. A cancel request comes back with the answer to a heartbeat,

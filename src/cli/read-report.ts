@@ -1,7 +1,7 @@
 /** A build's report, read page by page through a worker that holds the database. */
 import type { Client } from '@temporalio/client'
 import { randomUUID } from 'node:crypto'
-import type { ReadBuildInput, ReportPage } from '../activities/read-build.ts'
+import type { ReadBuildInput, ReportPage } from '../activities/report/read-build.ts'
 import type { BuildReport } from '../payloads.ts'
 
 /** Reads one page; null when the state knows no such build. */

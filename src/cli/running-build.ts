@@ -6,7 +6,7 @@ import {
   type WorkflowExecutionStatusName,
   type WorkflowHandle,
 } from '@temporalio/client'
-import { firstRunOf } from '../activities/live-builds.ts'
+import { firstRunOf } from '../activities/queue/live-builds.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildId } from '../payloads.ts'
 import type { CommandContext } from './command.ts'

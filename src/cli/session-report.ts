@@ -1,5 +1,5 @@
 /** A build's report, by whoever holds the database: a worker of the command's own, or somebody else's. */
-import { readBuildPage, type ReadBuildInput } from '../activities/read-build.ts'
+import { readBuildPage, type ReadBuildInput } from '../activities/report/read-build.ts'
 import type { BuildReport } from '../payloads.ts'
 import type { CommandContext } from './command.ts'
 import { withProjects } from './database.ts'

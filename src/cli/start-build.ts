@@ -1,6 +1,6 @@
 /** Starts a build under an id that people know, and decides what happens when one of that id runs already. */
 import { WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, type WorkflowHandle } from '@temporalio/client'
-import { firstRunOf } from '../activities/live-builds.ts'
+import { firstRunOf } from '../activities/queue/live-builds.ts'
 import { MillraceError } from '../errors.ts'
 import type { BuildInput } from '../payloads.ts'
 import { buildDetails } from './build-details.ts'

@@ -1,8 +1,8 @@
 /** Short workflows by which a client reads what only the worker that holds the database can read. */
 import { proxyActivities } from '@temporalio/workflow'
 import type { MillraceActivities } from '../activities/index.ts'
-import type { ReadBuildInput, ReportPage } from '../activities/read-build.ts'
-import type { PreviewInput, PreviewPage } from '../activities/preview-plan.ts'
+import type { ReadBuildInput, ReportPage } from '../activities/report/read-build.ts'
+import type { PreviewInput, PreviewPage } from '../activities/plan/preview-plan.ts'
 import { READ_OPTIONS } from './activity-options.ts'
 
 const { readBuildPage, previewPlan } = proxyActivities<MillraceActivities>(READ_OPTIONS)

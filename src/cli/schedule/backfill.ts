@@ -1,6 +1,6 @@
 /** `schedule backfill`: one build over a range, asked for as the schedule asks for its builds. */
 import type { WorkflowHandle } from '@temporalio/client'
-import { assertPlannable } from '../../activities/plan-scope.ts'
+import { assertPlannable } from '../../activities/plan/plan-scope.ts'
 import { MillraceError } from '../../errors.ts'
 import { parseTime, toIso } from '../../graph/time.ts'
 import type { BuildInput } from '../../payloads.ts'

@@ -1,7 +1,7 @@
 /** `schedule create`: from options one schedule, from a file several. */
 import { readFile } from 'node:fs/promises'
 import { relative, resolve } from 'node:path'
-import { assertPlannable } from '../../activities/plan-scope.ts'
+import { assertPlannable } from '../../activities/plan/plan-scope.ts'
 import { MillraceError, ProjectError } from '../../errors.ts'
 import { loadProject } from '../../project/load.ts'
 import type { Project } from '../../project/project.ts'

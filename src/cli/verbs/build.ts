@@ -1,5 +1,5 @@
 /** `build`: makes the environment match the project, follows it, prints the report. */
-import { assertPlannable } from '../../activities/plan-scope.ts'
+import { assertPlannable } from '../../activities/plan/plan-scope.ts'
 import { MillraceError } from '../../errors.ts'
 import { modelHashes } from '../../project/project-hash.ts'
 import { executionTimeOf, toBuildInput } from '../build-input.ts'

@@ -1,6 +1,6 @@
 /** `plan`: what would be built and why. Builds nothing. */
 import { randomUUID } from 'node:crypto'
-import { previewPlan, type PreviewInput, type PreviewPage } from '../../activities/preview-plan.ts'
+import { previewPlan, type PreviewInput, type PreviewPage } from '../../activities/plan/preview-plan.ts'
 import type { PlanReport } from '../../payloads.ts'
 import { loadConfig } from '../../project/config.ts'
 import type { CommandContext, Verb } from '../command.ts'

@@ -55,7 +55,7 @@ async function readLatest(session: TemporalSession, context: CommandContext): Pr
 }
 
 async function runsStill({ client }: TemporalSession, { workflowId, runId }: BuildReport): Promise<boolean> {
-  const { findLive } = await import('../../activities/live-builds.ts')
+  const { findLive } = await import('../../activities/queue/live-builds.ts')
   return (await findLive(client, { workflowId, runId })) !== null
 }
 

@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { CatalogLeases } from '../../activities/catalog-leases.ts'
-import { writableCatalogs } from '../../activities/model-catalogs.ts'
+import { writableCatalogs } from '../../activities/plan/model-catalogs.ts'
 import type { DuckDBConfig } from '../../connections/config.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { MillraceError, nearest } from '../../errors.ts'

@@ -1,6 +1,6 @@
 /** `status` and `watch`: a build's state, now or live. */
 import type { WorkflowHandle } from '@temporalio/client'
-import { readBuildPage } from '../../activities/read-build.ts'
+import { readBuildPage } from '../../activities/report/read-build.ts'
 import { MillraceError } from '../../errors.ts'
 import type { BuildProgress, BuildReport, ModelReport } from '../../payloads.ts'
 import { loadConfig } from '../../project/config.ts'

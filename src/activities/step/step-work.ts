@@ -1,0 +1,94 @@
+/** All that building one step needs in one place, and what can be derived from it. */
+import type { Lease } from '../../connections/lease.ts'
+import { MillraceError } from '../../errors.ts'
+import type { BuildId, BuildStep, StepInput } from '../../payloads.ts'
+import type { ModelDefinition } from '../../project/definition.ts'
+import type { RelationName } from '../../project/model.ts'
+import type { RenderOptions } from '../../project/render-model.ts'
+import { quoteRelation } from '../../sql/identifiers.ts'
+import { physicalRelation } from '../../sql/physical.ts'
+import { stepId } from '../../state/outcomes.ts'
+import type { Heartbeat } from '../heartbeat.ts'
+import type { WorkerProject } from '../worker-projects.ts'
+
+type Session = Pick<Lease, 'run' | 'rows'>
+
+export interface StepWork {
+  readonly id: string
+  readonly build: BuildId
+  readonly index: number
+  readonly step: BuildStep
+  readonly definition: ModelDefinition
+  /** The version's physical table or view. */
+  readonly table: RelationName
+  readonly lease: Lease
+  readonly project: WorkerProject
+  readonly executionMs: number
+  /** This attempt's number, those of lost workers counted. */
+  readonly attempts: number
+  /** Nobody has tried this step of this build before, as far as Temporal knows. */
+  readonly first: boolean
+  readonly signal: AbortSignal
+  say(phase: string): void
+}
+
+export interface StepParts {
+  input: StepInput
+  lease: Lease
+  project: WorkerProject
+  definition: ModelDefinition
+  heartbeat: Heartbeat
+  /** Ends the attempt: cancelled, or out of time. */
+  signal: AbortSignal
+  attempts: number
+  first: boolean
+}
+
+export function createStepWork({ input, heartbeat, ...parts }: StepParts): StepWork {
+  const { build, index, step, executionMs } = input
+  return {
+    ...parts,
+    id: stepId(build, index),
+    build,
+    index,
+    step,
+    table: physicalRelation(parts.definition.model.relation, step.version),
+    executionMs,
+    say: (phase) => heartbeat.say(phase),
+  }
+}
+
+export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
+  return {
+    // Nothing is due, but the table must be there: its columns are those of a query for no time at all.
+    interval: work.step.interval ?? [work.executionMs, work.executionMs],
+    executionMs: work.executionMs,
+    runtimeStage,
+    thisModel: quoteRelation(work.table),
+    root: work.project.root,
+    parser: work.project.parser,
+  }
+}
+
+/**
+ * The type of a time-range model's time column in its table, which must be there.
+ * @throws MillraceError MODEL when the query does not return the column.
+ */
+export async function timeColumnType(session: Session, work: StepWork): Promise<string> {
+  const { model } = work.definition
+  const column = model.kind.time_column?.column ?? ''
+  const columns = await session.rows<{ column_name: string; column_type: string }>(
+    `DESCRIBE ${quoteRelation(work.table)}`,
+  )
+  const found = columns.find(({ column_name }) => column_name.toLowerCase() === column.toLowerCase())
+  if (found !== undefined) return found.column_type
+  const names = columns.map(({ column_name }) => column_name).join(', ')
+  throw new MillraceError(
+    'MODEL',
+    `model '${model.name}': expected its time_column '${column}' among the query's columns; they are ${names}`,
+    {
+      file: model.file,
+      line: model.line,
+    },
+  )
+}
