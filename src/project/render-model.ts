@@ -36,7 +36,7 @@ async function renderWithin(
   const { model } = definition
   if (model.query === null) throw new TypeError(`model '${model.name}' has no query`)
   const place = { file: model.file, line: model.query.line }
-  const text = expandMacros(model.query.text, macroEnvironment(definition, options), place)
+  const text = await expandMacros(model.query.text, macroEnvironment(definition, options), place)
   const [parsed] = await options.parser.parse([text])
   if (parsed === undefined || 'problem' in parsed) {
     const problem = parsed?.problem ?? { message: 'cannot be parsed', line: null }
@@ -58,7 +58,11 @@ async function renderWithin(
 }
 
 /** A statement before or after the query, or an audit's query: macros expanded, nothing else touched. */
-export function renderStatement(statement: SqlText, definition: ModelDefinition, options: RenderOptions): string {
+export async function renderStatement(
+  statement: SqlText,
+  definition: ModelDefinition,
+  options: RenderOptions,
+): Promise<string> {
   return expandMacros(statement.text, macroEnvironment(definition, options), {
     file: definition.model.file,
     line: statement.line,

@@ -22,16 +22,16 @@ export const ALL_BUILT_IN_AUDITS: ReadonlySet<string> = new Set([...BUILT_IN_AUD
  * definition's arguments are `@name` in its query: the call's, else its defaults. `place` is where the call stands.
  * @throws MillraceError AUDIT for a missing, unknown or unusable argument, NOT_YET, and what `expandMacros` throws
  */
-export function auditQuery(
+export async function auditQuery(
   call: AuditCall,
   definition: AuditDefinition | null,
   environment: MacroEnvironment,
   place: TextPlace | null = null,
-): string {
+): Promise<string> {
   assertAuditSupported(call, definition, place)
-  const args = expandArguments(call.args, environment, place)
+  const args = await expandArguments(call.args, environment, place)
   if (definition !== null) return projectAuditQuery({ call, definition, args, place }, environment)
-  const from = expandMacros('@this_model', environment, place)
+  const from = await expandMacros('@this_model', environment, place)
   return locate(place, () => builtIn(call, place).query(args, from))
 }
 
@@ -75,10 +75,13 @@ interface ProjectAudit {
   place: TextPlace | null
 }
 
-function projectAuditQuery({ call, definition, args, place }: ProjectAudit, environment: MacroEnvironment): string {
+async function projectAuditQuery(
+  { call, definition, args, place }: ProjectAudit,
+  environment: MacroEnvironment,
+): Promise<string> {
   const { query } = definition
   const definitionPlace = { file: definition.file, line: definition.line }
-  const defaults = expandArguments(definition.defaults, environment, definitionPlace)
+  const defaults = await expandArguments(definition.defaults, environment, definitionPlace)
   const entries = Object.entries({ ...defaults, ...args }).map(([name, text]) => [name, toOperand(text)] as const)
   const local = { ...environment, locals: { ...environment.locals, ...Object.fromEntries(entries) } }
   const queryPlace = { file: definition.file, line: query.line }
@@ -88,13 +91,16 @@ function projectAuditQuery({ call, definition, args, place }: ProjectAudit, envi
 }
 
 /** Lower-case names → texts with their macros expanded and without comments, which could swallow what follows. */
-function expandArguments(
+async function expandArguments(
   args: Record<string, string>,
   environment: MacroEnvironment,
   place: TextPlace | null,
-): AuditArguments {
-  const entries = Object.entries(args).map(
-    ([name, text]) => [name.toLowerCase(), withoutComments(expandMacros(text, environment, place))] as const,
+): Promise<AuditArguments> {
+  const entries = await Promise.all(
+    Object.entries(args).map(
+      async ([name, text]) =>
+        [name.toLowerCase(), withoutComments(await expandMacros(text, environment, place))] as const,
+    ),
   )
   return Object.fromEntries(entries)
 }

@@ -20,7 +20,11 @@ export type { VariableValue } from './variable-value.ts'
  * @throws MillraceError MACRO for what is undefined or misused, NOT_YET for functions of SQLMesh that do not work yet
  * and for Jinja, SQL_SYNTAX for a string, comment or quoted name that does not end
  */
-export function expandMacros(text: string, environment: MacroEnvironment, place: TextPlace | null): string {
+export async function expandMacros(
+  text: string,
+  environment: MacroEnvironment,
+  place: TextPlace | null,
+): Promise<string> {
   return render(parseMacros(text, place), createScope(environment, place))
 }
 

@@ -60,8 +60,8 @@ function definition(text: string, overrides: Partial<AuditDefinition> = {}): Aud
   }
 }
 
-async function count(sql: string): Promise<number> {
-  const reader = await connection.runAndReadAll(countQuery(sql))
+async function count(sql: string | Promise<string>): Promise<number> {
+  const reader = await connection.runAndReadAll(countQuery(await sql))
   return Number(reader.getRows()[0]?.[0])
 }
 
@@ -74,9 +74,9 @@ function failures(
   return count(auditQuery(call(name, args), null, { ...environment, ...overrides }))
 }
 
-function errorOf(work: () => unknown): MillraceError {
+async function errorOf(work: () => unknown): Promise<MillraceError> {
   try {
-    work()
+    await work()
   } catch (error) {
     if (error instanceof MillraceError) return error
     throw error
@@ -188,13 +188,13 @@ describe('accepted_range', () => {
     expect(await failures('accepted_range', args)).toBe(expected)
   })
 
-  it('needs a bound and a plain inclusive', () => {
+  it('needs a bound and a plain inclusive', async () => {
     const place = { file: 'models/a.sql', line: 3 }
-    const neither = errorOf(() => auditQuery(call('accepted_range', { column: 'id' }), null, environment, place))
+    const neither = await errorOf(() => auditQuery(call('accepted_range', { column: 'id' }), null, environment, place))
     expect(neither).toMatchObject({ code: 'AUDIT', file: 'models/a.sql', line: 3 })
     expect(neither.message).toContain("'min_v' or 'max_v'")
     const args = { column: 'id', min_v: '1', inclusive: 'maybe' }
-    expect(errorOf(() => auditQuery(call('accepted_range', args), null, environment))).toMatchObject({
+    expect(await errorOf(() => auditQuery(call('accepted_range', args), null, environment))).toMatchObject({
       code: 'AUDIT',
       message: "Audit 'accepted_range' expects 'inclusive' TRUE or FALSE, got MAYBE",
     })
@@ -220,17 +220,19 @@ describe('built-in audits', () => {
     expect(BUILT_IN_AUDITS.has('forall_non_blocking')).toBe(true)
   })
 
-  it('name a missing argument and the known ones', () => {
-    expect(errorOf(() => auditQuery(call('accepted_values', { column: 'id' }), null, environment))).toMatchObject({
-      code: 'AUDIT',
-      message: "Audit 'accepted_values' needs the argument 'is_in'",
-      hint: 'Its arguments are: column, is_in, condition',
-    })
+  it('name a missing argument and the known ones', async () => {
+    expect(await errorOf(() => auditQuery(call('accepted_values', { column: 'id' }), null, environment))).toMatchObject(
+      {
+        code: 'AUDIT',
+        message: "Audit 'accepted_values' needs the argument 'is_in'",
+        hint: 'Its arguments are: column, is_in, condition',
+      },
+    )
   })
 
-  it('name an unknown argument, the nearest and the known ones', () => {
+  it('name an unknown argument, the nearest and the known ones', async () => {
     expect(
-      errorOf(() => assertAuditSupported(call('not_null', { colums: 'id' }), null, { file: 'm.sql', line: 2 })),
+      await errorOf(() => assertAuditSupported(call('not_null', { colums: 'id' }), null, { file: 'm.sql', line: 2 })),
     ).toMatchObject({
       code: 'AUDIT',
       message: "Audit 'not_null' has no argument 'colums'",
@@ -240,14 +242,14 @@ describe('built-in audits', () => {
     })
   })
 
-  it('refuse an empty list', () => {
-    expect(errorOf(() => auditQuery(call('not_null', { columns: '()' }), null, environment))).toMatchObject({
+  it('refuse an empty list', async () => {
+    expect(await errorOf(() => auditQuery(call('not_null', { columns: '()' }), null, environment))).toMatchObject({
       code: 'AUDIT',
     })
   })
 
-  it('report an undefined macro in an argument', () => {
-    expect(errorOf(() => auditQuery(call('not_null', { columns: '@nope' }), null, environment))).toMatchObject({
+  it('report an undefined macro in an argument', async () => {
+    expect(await errorOf(() => auditQuery(call('not_null', { columns: '@nope' }), null, environment))).toMatchObject({
       code: 'MACRO',
       message: "Macro variable 'nope' is undefined",
     })
@@ -255,20 +257,20 @@ describe('built-in audits', () => {
 })
 
 describe('assertAuditSupported', () => {
-  it('accepts every audit that works', () => {
+  it('accepts every audit that works', async () => {
     expect(() => assertAuditSupported(call('not_null', { columns: 'id' }))).not.toThrow()
     expect(() => assertAuditSupported(call('unique_values_non_blocking', { columns: 'id' }))).not.toThrow()
   })
 
-  it('answers NOT_YET for those of SQLMesh that do not', () => {
+  it('answers NOT_YET for those of SQLMesh that do not', async () => {
     const later = [...ALL_BUILT_IN_AUDITS].filter((name) => !BUILT_IN_AUDITS.has(name))
     expect(later).toContain('z_score_non_blocking')
     expect(ALL_BUILT_IN_AUDITS.size).toBe(2 * 29)
-    for (const name of later) expect(errorOf(() => assertAuditSupported(call(name))).code).toBe('NOT_YET')
+    for (const name of later) expect((await errorOf(() => assertAuditSupported(call(name)))).code).toBe('NOT_YET')
   })
 
-  it('suggests a name for an unknown audit', () => {
-    const error = errorOf(() => assertAuditSupported(call('unique_value')))
+  it('suggests a name for an unknown audit', async () => {
+    const error = await errorOf(() => assertAuditSupported(call('unique_value')))
     expect(error.code).toBe('AUDIT')
     expect(error.hint).toContain("Did you mean 'unique_values'?")
   })
@@ -292,10 +294,10 @@ describe('audits of the project', () => {
     expect(await count(auditQuery(call('own', args), own, environment))).toBe(1)
   })
 
-  it('splice columns, lists, stars and relations as they are', () => {
+  it('splice columns, lists, stars and relations as they are', async () => {
     const own = definition('SELECT @what FROM @rel, @{rel} WHERE @column IN @list AND "@{column}_x" = @\'@column\'')
     const args = { what: '*', rel: 'a.b', column: '"C d"', list: '(1, 2)' }
-    expect(auditQuery(call('own', args), own, environment)).toBe(
+    expect(await auditQuery(call('own', args), own, environment)).toBe(
       `SELECT * FROM a.b, a.b WHERE "C d" IN (1, 2) AND "C d_x" = 'C d'`,
     )
   })
@@ -310,10 +312,10 @@ describe('audits of the project', () => {
     expect(await count(auditQuery(call('own'), own, environment))).toBe(1)
   })
 
-  it('name a missing argument, where the call stands', () => {
+  it('name a missing argument, where the call stands', async () => {
     const own = definition('SELECT * FROM @this_model WHERE id < @limit AND @column > 0')
     expect(
-      errorOf(() => auditQuery(call('own', { column: 'id' }), own, environment, { file: 'm.sql', line: 7 })),
+      await errorOf(() => auditQuery(call('own', { column: 'id' }), own, environment, { file: 'm.sql', line: 7 })),
     ).toMatchObject({
       code: 'AUDIT',
       message: "Audit 'own' needs the argument 'limit'",
@@ -323,27 +325,29 @@ describe('audits of the project', () => {
     })
   })
 
-  it('refuse an argument their query does not use', () => {
+  it('refuse an argument their query does not use', async () => {
     const own = definition('SELECT * FROM @this_model WHERE id < @limit')
-    expect(errorOf(() => assertAuditSupported(call('own', { limt: '1' }), own))).toMatchObject({
+    expect(await errorOf(() => assertAuditSupported(call('own', { limt: '1' }), own))).toMatchObject({
       code: 'AUDIT',
       message: "Audit 'own' has no argument 'limt'",
       hint: "Did you mean 'limit'? Known: limit",
     })
   })
 
-  it('report errors in their own file', () => {
+  it('report errors in their own file', async () => {
     const own = definition('SELECT *\nFROM @this_model WHERE @EACH(@columns, c -> c IS NULL)')
-    expect(errorOf(() => auditQuery(call('own', { columns: '(a)' }), own, environment))).toMatchObject({
+    expect(await errorOf(() => auditQuery(call('own', { columns: '(a)' }), own, environment))).toMatchObject({
       code: 'NOT_YET',
       file: 'audits/own.sql',
       line: 6,
     })
     const jinja = definition('JINJA_QUERY_BEGIN;\nSELECT {{ x }}\nJINJA_END;')
-    expect(errorOf(() => auditQuery(call('own', { x: '1' }), jinja, environment))).toMatchObject({ code: 'NOT_YET' })
+    expect(await errorOf(() => auditQuery(call('own', { x: '1' }), jinja, environment))).toMatchObject({
+      code: 'NOT_YET',
+    })
     const interval = definition('SELECT * FROM @this_model WHERE day = @start_ds')
     const full = { ...environment, start: null, end: null, modelKind: 'FULL' }
-    expect(errorOf(() => auditQuery(call('own'), interval, full))).toMatchObject({
+    expect(await errorOf(() => auditQuery(call('own'), interval, full))).toMatchObject({
       code: 'MACRO',
       file: 'audits/own.sql',
     })
@@ -356,7 +360,7 @@ describe('audits of the project', () => {
 })
 
 describe('auditIsBlocking', () => {
-  it('asks the call, then the name, then the definition', () => {
+  it('asks the call, then the name, then the definition', async () => {
     const soft = definition('SELECT 1', { blocking: false })
     expect(auditIsBlocking(call('not_null'), null)).toBe(true)
     expect(auditIsBlocking(call('not_null', {}, false), null)).toBe(false)

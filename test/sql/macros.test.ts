@@ -36,13 +36,13 @@ const environment: MacroEnvironment = {
 const full: MacroEnvironment = { ...environment, start: null, end: null, modelKind: 'FULL' }
 const place = { file: 'models/m.sql', line: 10 }
 
-function expand(text: string, overrides: Partial<MacroEnvironment> = {}): string {
+function expand(text: string, overrides: Partial<MacroEnvironment> = {}): Promise<string> {
   return expandMacros(text, { ...environment, ...overrides }, place)
 }
 
-function failure(text: string, where: MacroEnvironment = environment): MillraceError {
+async function failure(text: string, where: MacroEnvironment = environment): Promise<MillraceError> {
   try {
-    expandMacros(text, where, place)
+    await expandMacros(text, where, place)
   } catch (error) {
     if (error instanceof MillraceError) return error
     throw error
@@ -138,61 +138,63 @@ const SQLMESH: [written: string, rendered: string][] = [
 
 describe('macros render as SQLMesh renders them', () => {
   it.each(SQLMESH)('%s', async (written, rendered) => {
-    expect(await tree(expand(written))).toEqual(await tree(rendered))
+    expect(await tree(await expand(written))).toEqual(await tree(rendered))
   })
 
-  it('renders the time of execution in kinds without an interval', () => {
-    expect(expandMacros('SELECT @execution_ds AS x', full, place)).toBe("SELECT '2020-01-05' AS x")
+  it('renders the time of execution in kinds without an interval', async () => {
+    expect(await expandMacros('SELECT @execution_ds AS x', full, place)).toBe("SELECT '2020-01-05' AS x")
   })
 
-  it('renders @this_model outside queries', () => {
-    expect(expand('ANALYZE @this_model')).toBe('ANALYZE "db"."t"."m"')
-    expect(expand('INSERT INTO @this_model (a, b) VALUES (1, 2)')).toBe('INSERT INTO "db"."t"."m" (a, b) VALUES (1, 2)')
+  it('renders @this_model outside queries', async () => {
+    expect(await expand('ANALYZE @this_model')).toBe('ANALYZE "db"."t"."m"')
+    expect(await expand('INSERT INTO @this_model (a, b) VALUES (1, 2)')).toBe(
+      'INSERT INTO "db"."t"."m" (a, b) VALUES (1, 2)',
+    )
   })
 
-  it('renders the gateway when there is one', () => {
-    expect(expand('SELECT @gateway', { gateway: 'local' })).toBe("SELECT 'local'")
+  it('renders the gateway when there is one', async () => {
+    expect(await expand('SELECT @gateway', { gateway: 'local' })).toBe("SELECT 'local'")
   })
 })
 
 describe('expandMacros', () => {
-  it('leaves everything that is no macro exactly as written', () => {
+  it('leaves everything that is no macro exactly as written', async () => {
     const sql = `  SELECT a ,b -- @nope and 'quote\n/* @nope */ , "x", 'it''s @nope', $1, l @> [1], x::INT FROM\tt ;\r\n`
-    expect(expand(sql)).toBe(sql)
-    expect(expand(`${sql}SELECT @n${sql}`)).toBe(`${sql}SELECT 3${sql}`)
+    expect(await expand(sql)).toBe(sql)
+    expect(await expand(`${sql}SELECT @n${sql}`)).toBe(`${sql}SELECT 3${sql}`)
   })
 
   it('keeps the sign of a negative number apart from what is around it', async () => {
-    expect(await valueOf(expand('SELECT 2-@neg'))).toBe(6)
-    expect(await valueOf(expand('SELECT @neg::TEXT'))).toBe('-4')
-    expect(await valueOf(expand('SELECT @neg ** 2'))).toBe(16)
+    expect(await valueOf(await expand('SELECT 2-@neg'))).toBe(6)
+    expect(await valueOf(await expand('SELECT @neg::TEXT'))).toBe('-4')
+    expect(await valueOf(await expand('SELECT @neg ** 2'))).toBe(16)
   })
 
   it('renders lists and mappings DuckDB can read', async () => {
-    expect(await valueOf(expand('SELECT 2 IN @nums'))).toBe(true)
-    expect(await valueOf(expand("SELECT 2 IN @VAR('nums')"))).toBe(true)
-    expect(await valueOf(expand("SELECT @mapping['m']"))).toBe('y')
+    expect(await valueOf(await expand('SELECT 2 IN @nums'))).toBe(true)
+    expect(await valueOf(await expand("SELECT 2 IN @VAR('nums')"))).toBe(true)
+    expect(await valueOf(await expand("SELECT @mapping['m']"))).toBe('y')
   })
 
-  it('keeps what follows a name with a variable in it', () => {
-    expect(expand('SELECT t_@{v}1.x, t_@{v}2y FROM t')).toBe('SELECT t_abc1.x, t_abc2y FROM t')
+  it('keeps what follows a name with a variable in it', async () => {
+    expect(await expand('SELECT t_@{v}1.x, t_@{v}2y FROM t')).toBe('SELECT t_abc1.x, t_abc2y FROM t')
   })
 
-  it('takes a keyword right before a variable for a keyword', () => {
-    expect(expand('SELECT 1 WHERE a IN@nums')).toBe('SELECT 1 WHERE a IN(1, 2, 3)')
+  it('takes a keyword right before a variable for a keyword', async () => {
+    expect(await expand('SELECT 1 WHERE a IN@nums')).toBe('SELECT 1 WHERE a IN(1, 2, 3)')
   })
 
-  it('prefers locals to everything else', () => {
+  it('prefers locals to everything else', async () => {
     expect(
-      expand('SELECT @n, @start_ds, @{column}_x, @{column}', {
+      await expand('SELECT @n, @start_ds, @{column}_x, @{column}', {
         locals: { N: '1 + 1', start_ds: 'x', column: '"A b"' },
       }),
     ).toBe('SELECT 1 + 1, x, "A b_x", "A b"')
   })
 
-  it('lets a project use names of variables that are not defined yet', () => {
-    expect(expand('SELECT @views')).toBe("SELECT 'mine'")
-    expect(failure('SELECT @schemas')).toMatchObject({ code: 'NOT_YET', line: 10 })
+  it('lets a project use names of variables that are not defined yet', async () => {
+    expect(await expand('SELECT @views')).toBe("SELECT 'mine'")
+    expect(await failure('SELECT @schemas')).toMatchObject({ code: 'NOT_YET', line: 10 })
   })
 
   it.each([
@@ -202,8 +204,8 @@ describe('expandMacros', () => {
     ["SELECT\n  @'@{nope}'", 'nope'],
     ['SELECT\n  x_@v_y', 'v_y'],
     ["SELECT\n  @VAR('missing', @nope)", 'nope'],
-  ])('names the undefined variable and its line: %j', (text, name) => {
-    expect(failure(text)).toMatchObject({
+  ])('names the undefined variable and its line: %j', async (text, name) => {
+    expect(await failure(text)).toMatchObject({
       code: 'MACRO',
       message: `Macro variable '${name}' is undefined`,
       file: 'models/m.sql',
@@ -216,13 +218,13 @@ describe('expandMacros', () => {
     ['@numbs', 'Did you mean @nums?'],
     ['@SPACD', 'Did you mean @spaced?'],
     ['@qqqqqqqq', 'Define it under variables in config.yaml'],
-  ])('suggests the nearest name for %s', (text, hint) => {
-    expect(failure(text).hint).toBe(hint)
+  ])('suggests the nearest name for %s', async (text, hint) => {
+    expect((await failure(text)).hint).toBe(hint)
   })
 
-  it('says that a kind has no interval', () => {
+  it('says that a kind has no interval', async () => {
     for (const name of ['start_ds', 'end_ts']) {
-      expect(failure(`SELECT 1,\n\n@${name}`, full)).toMatchObject({
+      expect(await failure(`SELECT 1,\n\n@${name}`, full)).toMatchObject({
         code: 'MACRO',
         message: `Macro variable '${name}' is undefined: start and end are not defined for this kind (FULL)`,
         line: 12,
@@ -230,17 +232,17 @@ describe('expandMacros', () => {
     }
   })
 
-  it('calls what has no value here undefined', () => {
-    expect(failure('SELECT @gateway').message).toBe("Macro variable 'gateway' is undefined")
-    expect(failure('SELECT @this_model', { ...environment, thisModel: null }).message).toBe(
+  it('calls what has no value here undefined', async () => {
+    expect((await failure('SELECT @gateway')).message).toBe("Macro variable 'gateway' is undefined")
+    expect((await failure('SELECT @this_model', { ...environment, thisModel: null })).message).toBe(
       "Macro variable 'this_model' is undefined",
     )
   })
 
   it.each(['DEF', 'if', 'EACH', 'REDUCE', 'SQL', 'AND', 'WHERE', 'STAR', 'GENERATE_SURROGATE_KEY', 'BLUEPRINT_VAR'])(
     'does not know the function @%s yet',
-    (name) => {
-      expect(failure(`SELECT 1,\n@${name} (a, (b), [c])`)).toMatchObject({
+    async (name) => {
+      expect(await failure(`SELECT 1,\n@${name} (a, (b), [c])`)).toMatchObject({
         code: 'NOT_YET',
         file: 'models/m.sql',
         line: 11,
@@ -248,23 +250,29 @@ describe('expandMacros', () => {
     },
   )
 
-  it('refuses unknown functions and suggests one', () => {
-    expect(failure('SELECT @EECH(1)')).toMatchObject({
+  it('refuses unknown functions and suggests one', async () => {
+    expect(await failure('SELECT @EECH(1)')).toMatchObject({
       code: 'MACRO',
       message: "Macro function 'eech' is undefined",
       hint: 'Did you mean @EACH(…)?',
     })
-    expect(failure('SELECT @our_own_macro(1)')).toMatchObject({ code: 'MACRO' })
+    expect(await failure('SELECT @our_own_macro(1)')).toMatchObject({ code: 'MACRO' })
   })
 
-  it('refuses Jinja', () => {
-    expect(failure('\nJINJA_QUERY_BEGIN;\nSELECT {{ 1 }}\nJINJA_END;')).toMatchObject({ code: 'NOT_YET', line: 11 })
+  it('refuses Jinja', async () => {
+    expect(await failure('\nJINJA_QUERY_BEGIN;\nSELECT {{ 1 }}\nJINJA_END;')).toMatchObject({
+      code: 'NOT_YET',
+      line: 11,
+    })
   })
 
   it.each(['@VAR(v)', '@VAR()', "@VAR('a', 1, 2)", "@VAR('a' || 'b')", "@VAR('a', other := 1)"])(
     'refuses %s',
-    (text) => {
-      expect(failure(text)).toMatchObject({ code: 'MACRO', message: `Expected @VAR('name'[, default]), got ${text}` })
+    async (text) => {
+      expect(await failure(text)).toMatchObject({
+        code: 'MACRO',
+        message: `Expected @VAR('name'[, default]), got ${text}`,
+      })
     },
   )
 
@@ -276,35 +284,35 @@ describe('expandMacros', () => {
     'SELECT @{a.b}',
     'SELECT @VAR(1',
     'SELECT a_@{nums}',
-  ])('refuses %s', (text) => {
-    expect(failure(text)).toMatchObject({ code: 'MACRO', line: 10 })
+  ])('refuses %s', async (text) => {
+    expect(await failure(text)).toMatchObject({ code: 'MACRO', line: 10 })
   })
 
-  it('says where a string starts that does not end', () => {
-    expect(failure("SELECT 1,\n'abc")).toMatchObject({ code: 'SQL_SYNTAX', file: 'models/m.sql', line: 11 })
+  it('says where a string starts that does not end', async () => {
+    expect(await failure("SELECT 1,\n'abc")).toMatchObject({ code: 'SQL_SYNTAX', file: 'models/m.sql', line: 11 })
   })
 })
 
 describe('what a text uses', () => {
-  it('lists variables of every form, in lower case', () => {
+  it('lists variables of every form, in lower case', async () => {
     const text = `SELECT @A, b_@{B}, "c@{c}", @'d@d', @VAR('E', @f), @EACH(@g, x -> @{h}), @start_ds, @this_model, @gateway
       , 'i@i' -- @j
       FROM 'k@k.csv'`
     expect([...usedVariables(text)]).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'gateway', 'k'])
   })
 
-  it('lists nothing for a text without variables', () => {
+  it('lists nothing for a text without variables', async () => {
     expect(usedVariables("SELECT 'a@b.c', @end_dt, @runtime_stage, @model_kind_name, l @> r")).toEqual(new Set())
   })
 
-  it('tells whether the time matters', () => {
+  it('tells whether the time matters', async () => {
     expect(usesTime('SELECT @Start_DS')).toBe(true)
     expect(usesTime("SELECT @VAR('a', @execution_ts)")).toBe(true)
     expect(usesTime('SELECT t_@{end_ds}')).toBe(true)
     expect(usesTime("SELECT @this_model, 'x @start_ds' -- @start_ds")).toBe(false)
   })
 
-  it('lists what expanding would call undefined', () => {
+  it('lists what expanding would call undefined', async () => {
     const text = `SELECT @v, @nope, c_@{nope2}, "me@home", @start_ds, @schemas, @VAR('nope3', @nope4)`
     expect([...undefinedVariables(text, full, place)]).toEqual(['nope', 'nope2', 'nope4'])
   })

@@ -101,7 +101,7 @@ async function countFailures(session: Session, work: StepWork, audit: CheckedAud
 async function failuresQuery(session: Session, work: StepWork, { call, definition }: CheckedAudit): Promise<string> {
   const thisModel = await auditedRelation(session, work)
   const environment = macroEnvironment(work.definition, { ...renderOptions(work, 'auditing'), thisModel })
-  return countQuery(auditQuery(call, definition, environment))
+  return countQuery(await auditQuery(call, definition, environment))
 }
 
 /** What an audit looks at: the rows of the step's interval, or the whole table. */

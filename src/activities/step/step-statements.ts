@@ -1,5 +1,6 @@
 /** The SQL of a step, whatever shape its transaction has: what it reads, what surrounds that, what is recorded. */
 import { unitsOf } from '../../graph/intervals.ts'
+import type { SqlText } from '../../project/model.ts'
 import { renderQuery, renderStatement } from '../../project/render-model.ts'
 import { createEmptyTable, createTypedTable, typedQuery } from '../../sql/materialize.ts'
 import { stepRecord, unitRecords, wholeRecord, type StepResult } from '../../state/ledger.ts'
@@ -13,16 +14,17 @@ export async function stepQuery(work: StepWork): Promise<string> {
   return typedQuery(await renderQuery(definition, renderOptions(work, 'evaluating')), definition.model.columns)
 }
 
-export function preStatements(work: StepWork): string[] {
-  return work.definition.model.pre.map((one) =>
-    renderStatement(one, work.definition, renderOptions(work, 'evaluating')),
-  )
+export async function preStatements(work: StepWork): Promise<string[]> {
+  return statements(work, work.definition.model.pre)
 }
 
-export function postStatements(work: StepWork): string[] {
-  return work.definition.model.post.map((one) =>
-    renderStatement(one, work.definition, renderOptions(work, 'evaluating')),
-  )
+export async function postStatements(work: StepWork): Promise<string[]> {
+  return statements(work, work.definition.model.post)
+}
+
+async function statements(work: StepWork, texts: readonly SqlText[]): Promise<string[]> {
+  const options = renderOptions(work, 'evaluating')
+  return Promise.all(texts.map((text) => renderStatement(text, work.definition, options)))
 }
 
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */

@@ -62,7 +62,9 @@ async function writing(work: StepWork): Promise<Writing> {
   const { definition, table, step } = work
   const kind = definition.model.kind.name
   const { query, uploads } = await source(work)
-  const surround = (statements: string[]): string[] => [...preStatements(work), ...statements, ...postStatements(work)]
+  const before = await preStatements(work)
+  const after = await postStatements(work)
+  const surround = (statements: string[]): string[] => [...before, ...statements, ...after]
   if (kind === 'INCREMENTAL_BY_TIME_RANGE') return writingRange(work, query, surround)
   if (definition.model.self_referencing) await ensureTable(work, query)
   const fence = fenceUpdate(step.version)

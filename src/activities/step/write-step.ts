@@ -37,11 +37,11 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     const recorded = work.first && uniqueKeys ? null : await readStep(tx, work.id)
     if (recorded !== null) return recorded
 
-    await runAll(tx, preStatements(work))
+    await runAll(tx, await preStatements(work))
     const written = timeRange
       ? await writeRange(tx, work, staged ? null : rendered)
       : await writeWhole(tx, work, staged ? `FROM ${STAGE}` : rendered)
-    await runAll(tx, postStatements(work))
+    await runAll(tx, await postStatements(work))
     work.say('auditing')
     const audits = await runBlockingAudits(tx, work)
     const { step, attempts } = work

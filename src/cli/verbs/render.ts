@@ -61,14 +61,15 @@ async function renderModel({ project, parser }: LoadedProject, model: Model, tim
   const definition = externalDefinition(project, model)
   const thisModel = quoteRelation(model.relation)
   const options: RenderOptions = { ...times, runtimeStage: 'evaluating', thisModel, root: project.root, parser }
-  const statements = (texts: Model['pre']): string[] => texts.map((text) => renderStatement(text, definition, options))
+  const statements = (texts: Model['pre']): Promise<string[]> =>
+    Promise.all(texts.map((text) => renderStatement(text, definition, options)))
   const query = model.kind.name === 'SEED' ? await seedSql(model, project.root) : await renderQuery(definition, options)
   return {
     model: model.name,
     // An embedded model becomes a part of its readers' queries; all others are cast to the columns they declare.
     query: model.kind.name === 'EMBEDDED' || model.kind.name === 'SEED' ? query : typedQuery(query, model.columns),
-    pre: statements(model.pre),
-    post: statements(model.post),
+    pre: await statements(model.pre),
+    post: await statements(model.post),
     dependencies: model.depends_on,
   }
 }
