@@ -7,6 +7,7 @@ import type { ChangeCategory } from '../payloads.ts'
 import { chooseVersion, findVersion, ownDataChanged } from './choose-version.ts'
 import { batches, mergeIntervals, missingIntervals, type Interval } from './intervals.ts'
 import type { ModelGraph } from './model-graph.ts'
+import { hasInterval, isSerial } from '../project/model.ts'
 import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode } from './plan-context.ts'
 
 export interface Plan {
@@ -65,7 +66,7 @@ function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>
     selected: true,
     batches: due,
     intervals: mergeIntervals(due.filter((batch) => batch !== null)),
-    serial: node.self_referencing,
+    serial: node.self_referencing || isSerial(node.kind),
     inputs,
   }
   return { ...model, reason: explain(model, coverage, planned, context) }
@@ -123,7 +124,7 @@ function dueBatches(
   const missing = missingIntervals({ ...node, kind: node.kind.name }, request, coverage?.intervals ?? [])
   // Nothing is due yet, but the table must be there when its view is.
   if (missing.length === 0 && coverage === undefined) return [null]
-  if (node.kind.name === 'INCREMENTAL_BY_TIME_RANGE') return batches(missing, node.kind.batch_size ?? null)
+  if (hasInterval(node.kind)) return batches(missing, node.kind.batch_size ?? null)
   // A full-history kind is rebuilt as a whole, once, however many units are missing.
   const reseeded = coverage !== undefined && coverage.inputs !== inputs
   if (missing.length === 0 && !reseeded) return []
@@ -135,7 +136,7 @@ function dueBatches(
 /** Content of the seeds that reach a model through kinds without a history of their own. */
 function seedInputs(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
   if (node.kind.name === 'SEED') return node.content ?? ''
-  if (node.kind.name === 'INCREMENTAL_BY_TIME_RANGE') return ''
+  if (hasInterval(node.kind)) return ''
   const contents = context.graph.parents(node.name).map((name) => planned.get(name)?.inputs ?? '')
   const distinct = [...new Set(contents.filter((content) => content !== ''))].sort()
   return distinct.length === 0 ? '' : context.hash(distinct).slice(0, 16)

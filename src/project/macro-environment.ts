@@ -1,14 +1,9 @@
 /** What macros of a model mean when the project is loaded and when a step runs. */
 import type { MacroEnvironment, VariableValue } from '../sql/macros.ts'
 import { quoteRelation } from '../sql/identifiers.ts'
-import type { Model, ModelKind } from './model.ts'
+import { hasInterval, type Model } from './model.ts'
 
 const EPOCH_DAY = { start: 0, end: 86_400_000 }
-
-/** Kinds whose queries may ask for the interval; in the others `@start_ds` and its like are undefined. */
-export function hasInterval(kind: ModelKind): boolean {
-  return kind.name.startsWith('INCREMENTAL_') || kind.name.startsWith('SCD_')
-}
 
 /** At load everything renders as of the epoch. */
 export function loadingEnvironment(

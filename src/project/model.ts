@@ -29,6 +29,16 @@ export const BUILDABLE_KINDS: ReadonlySet<KindName> = new Set<KindName>([
   'INCREMENTAL_BY_TIME_RANGE',
 ])
 
+/** Kinds that load what is new and keep what they have: their queries know the interval, and the ledger each of its units. */
+export function hasInterval(kind: { name: KindName }): boolean {
+  return kind.name.startsWith('INCREMENTAL_') || kind.name.startsWith('SCD_')
+}
+
+/** Whether steps of one version must follow each other: only a time range's batches leave each other's rows alone. */
+export function isSerial(kind: { name: KindName }): boolean {
+  return kind.name !== 'INCREMENTAL_BY_TIME_RANGE'
+}
+
 export const INTERVAL_UNITS = ['year', 'month', 'day', 'hour', 'half_hour', 'quarter_hour', 'five_minute'] as const
 export type IntervalUnit = (typeof INTERVAL_UNITS)[number]
 

@@ -1,6 +1,6 @@
 /** The SQL of a step, whatever shape its transaction has: what it reads, what surrounds that, what is recorded. */
 import { unitsOf } from '../../graph/intervals.ts'
-import type { SqlText } from '../../project/model.ts'
+import { hasInterval, type SqlText } from '../../project/model.ts'
 import { renderQuery, renderStatement } from '../../project/render-model.ts'
 import { createEmptyTable, createTypedTable, typedQuery } from '../../sql/materialize.ts'
 import { stepRecord, unitRecords, wholeRecord, type StepResult } from '../../state/ledger.ts'
@@ -51,7 +51,7 @@ export function ledgerRecord({ id, step, definition, first, lease }: StepWork): 
   const replace = step.fresh !== true || !first || !lease.database.capabilities.uniqueKeys
   const units = { version: step.version, step: id, inputs: step.inputs, replace }
   const interval = step.interval === null ? null : { start: step.interval[0], end: step.interval[1] }
-  return definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE' && interval !== null
+  return hasInterval(definition.model.kind) && interval !== null
     ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
     : wholeRecord(units, interval)
 }
