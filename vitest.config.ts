@@ -10,6 +10,7 @@ const FULL_SIZE = ['killed-worker', 'many-workers', 'expiry-build', 'attached-ca
 const reduced = process.env['MILLRACE_SOAK_MODELS'] !== undefined
 
 const common = { pool: 'forks' as const, testTimeout: 60_000, hookTimeout: 240_000 }
+const COMPILED = 'test/helpers/compiled.ts'
 
 /**
  * `unit` needs nothing but this folder; `server` runs against a real Temporal server; `soak` takes long, and is no part of `npm test`. Two files at a time, whatever the machine has: much of
@@ -25,6 +26,7 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/server/**', 'test/soak/**'],
+          globalSetup: [COMPILED],
         },
       },
       {
@@ -32,7 +34,7 @@ export default defineConfig({
           ...common,
           name: 'server',
           include: ['test/server/**/*.test.ts'],
-          globalSetup: ['test/helpers/temporal-cli.ts'],
+          globalSetup: [COMPILED, 'test/helpers/temporal-cli.ts'],
           testTimeout: 240_000,
         },
       },
@@ -42,7 +44,7 @@ export default defineConfig({
           name: 'soak',
           include: ['test/soak/**/*.test.ts', ...(reduced ? [] : FULL_SIZE)],
           env: { MILLRACE_FULL_SIZE: '1' },
-          globalSetup: ['test/helpers/temporal-cli.ts'],
+          globalSetup: [COMPILED, 'test/helpers/temporal-cli.ts'],
           testTimeout: 240_000,
           fileParallelism: false,
         },

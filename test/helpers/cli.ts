@@ -1,4 +1,4 @@
-/** Commands as a user runs them: `client.ts` and `worker.ts` in processes of their own. */
+/** Commands as a user runs them, in processes of their own: the published form, which says the same as `client.ts` and `worker.ts`. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
@@ -20,13 +20,13 @@ export interface RunningCli {
   ended: Promise<CliResult>
 }
 
-/** Runs `client.ts` to its end. */
+/** Runs a verb to its end. */
 export async function runCli(args: readonly string[], env: Record<string, string> = {}): Promise<CliResult> {
   return startCli(args, env).ended
 }
 
 export function startCli(args: readonly string[], env: Record<string, string> = {}): RunningCli {
-  return start('client.ts', args, env)
+  return start(args, env)
 }
 
 /** As people type it, `npx tsx client.ts …`: npm, a shell and tsx stand between the process this returns and the command. */
@@ -35,11 +35,11 @@ export function startCliThroughNpx(args: readonly string[], env: Record<string, 
 }
 
 export function startWorker(args: readonly string[], env: Record<string, string> = {}): RunningCli {
-  return start('worker.ts', args, env)
+  return start(['worker', ...args], env)
 }
 
-function start(script: string, args: readonly string[], env: Record<string, string>): RunningCli {
-  return run(process.execPath, ['--import', 'tsx', `${ROOT}${script}`, ...args], { UV_THREADPOOL_SIZE: '64', ...env })
+function start(args: readonly string[], env: Record<string, string>): RunningCli {
+  return run(process.execPath, [`${ROOT}dist/bin.js`, ...args], { UV_THREADPOOL_SIZE: '64', ...env })
 }
 
 /** The process is in a group of its own and killed with it after the test. */
