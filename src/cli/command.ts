@@ -23,7 +23,7 @@ export interface VerbEntry {
   /** After the verb, for `--help`. */
   usage: string
   summary: string
-  /** DuckDB or Temporal work goes on in it: the process needs more libuv threads than the default. */
+  /** Many queries at once, or a worker: the process needs more libuv threads than the default. */
   opens: boolean
   /** How many arguments it takes besides PROJECT: least and most. */
   args: readonly [number, number]

@@ -5,8 +5,7 @@ import { WorkerProjects } from '../activities/worker-projects.ts'
 import { connectionRegistry } from '../connections/registry.ts'
 import { MillraceError } from '../errors.ts'
 import type { CommandContext } from './command.ts'
-import { failureToError, toMillraceError } from './remote-error.ts'
-import { openTemporal } from './temporal-session.ts'
+import { failureToError } from './activity-error.ts'
 
 export interface DatabaseWork<T> {
   /** @param lockTimeoutSeconds how long it may wait for the file. */
@@ -57,6 +56,9 @@ async function direct<T>(work: DatabaseWork<T>, projects: WorkerProjects, lockTi
 
 /** Null where no worker can be asked. */
 async function remotely<T>(context: CommandContext, work: DatabaseWork<T>): Promise<{ value: T } | null> {
+  // Only now: most commands find the database free, and Temporal's client is most of what they would load.
+  const { openTemporal } = await import('./temporal-session.ts')
+  const { toMillraceError } = await import('./remote-error.ts')
   const options = { ...context.options, waitSeconds: 0 }
   let session
   try {

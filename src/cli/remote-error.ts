@@ -1,17 +1,9 @@
 /** Errors of a workflow → the error the command would have thrown itself. */
 import { isGrpcServiceError, ServiceError, WorkflowFailedError } from '@temporalio/client'
 import { ActivityFailure, ApplicationFailure, CancelledFailure, TimeoutFailure } from '@temporalio/common'
-import { MillraceError, ProjectError, type ErrorCode } from '../errors.ts'
+import { MillraceError } from '../errors.ts'
 import type { BuildSummary } from '../payloads.ts'
-
-interface FailureDocument {
-  code: ErrorCode
-  message: string
-  file: string | null
-  line: number | null
-  hint: string | null
-  problems?: FailureDocument[]
-}
+import { failureToError } from './activity-error.ts'
 
 /** The workflow was cancelled, by whomever. */
 export function isCanceled(error: unknown): boolean {
@@ -41,24 +33,6 @@ function serverGone(error: Error): MillraceError {
   return new MillraceError('TEMPORAL_UNAVAILABLE', `the Temporal server does not answer any more: ${reason}`, {
     hint: 'run `build` again: it goes on where this one was left',
     cause: error,
-  })
-}
-
-/** A failure made by an activity → the error it was made from. */
-export function failureToError(failure: ApplicationFailure): MillraceError {
-  const document = failure.details?.[0] as FailureDocument | undefined
-  if (document?.code === undefined) {
-    return new MillraceError((failure.type ?? 'INTERNAL') as ErrorCode, failure.message, { cause: failure })
-  }
-  const problems = document.problems ?? []
-  return problems.length > 1 ? new ProjectError(problems.map(toError)) : toError(document)
-}
-
-function toError({ code, message, file, line, hint }: FailureDocument): MillraceError {
-  return new MillraceError(code, message, {
-    ...(file === null ? {} : { file }),
-    ...(line === null ? {} : { line }),
-    ...(hint === null ? {} : { hint }),
   })
 }
 

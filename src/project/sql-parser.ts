@@ -41,7 +41,7 @@ export function createSqlParser(): SqlParser {
   async function serialize(queries: readonly string[]): Promise<SerializedQuery[]> {
     const { connection } = await open()
     const reader = await connection.runAndReadAll(
-      'SELECT json_serialize_sql(query) FROM (SELECT unnest(from_json($queries, \'["VARCHAR"]\')) AS query)',
+      'SELECT json_serialize_sql(query, skip_null := true, skip_empty := true, skip_default := true) FROM (SELECT unnest(from_json($queries, \'["VARCHAR"]\')) AS query)',
       { queries: JSON.stringify(queries) },
     )
     return reader.getRows().map((row) => JSON.parse(String(row[0])) as SerializedQuery)

@@ -77,18 +77,28 @@ function walk(value: unknown, scope: ReadonlySet<string>, context: Walk): void {
     return
   }
   if (!isNode(value)) return
+  // What is empty or default is left out of the tree.
   if (value['type'] === 'BASE_TABLE') addTable(value, scope, context)
   else if (value['type'] === 'COLUMN_REF') addColumn(value, context)
   else if (value['type'] === 'TABLE_FUNCTION') addPaths(value, context)
 
+  const inner = innerScope(value, scope, context)
+  for (const [key, child] of Object.entries(value)) if (key !== 'cte_map') walk(child, inner, context)
+}
+
+/** The scope inside of a node, whose common table expressions are walked on the way. */
+function innerScope(node: TreeNode, scope: ReadonlySet<string>, context: Walk): ReadonlySet<string> {
+  const expressions = commonTableExpressions(node)
+  const recursive = node['cte_name']
+  if (expressions.length === 0 && typeof recursive !== 'string') return scope
   const inner = new Set(scope)
-  if (typeof value['cte_name'] === 'string') inner.add(value['cte_name'].toLowerCase())
-  for (const [name, query] of commonTableExpressions(value)) {
+  if (typeof recursive === 'string') inner.add(recursive.toLowerCase())
+  for (const [name, query] of expressions) {
     // An expression sees the ones before it; itself only when it is recursive, which its node says with `cte_name`.
     walk(query, inner, context)
     inner.add(name.toLowerCase())
   }
-  for (const [key, child] of Object.entries(value)) if (key !== 'cte_map') walk(child, inner, context)
+  return inner
 }
 
 function commonTableExpressions(node: TreeNode): [string, unknown][] {
@@ -98,7 +108,10 @@ function commonTableExpressions(node: TreeNode): [string, unknown][] {
 }
 
 function addTable(node: TreeNode, scope: ReadonlySet<string>, { found, at }: Walk): void {
-  const part = (key: string): string | null => (node[key] === '' ? null : String(node[key]))
+  const part = (key: string): string | null => {
+    const value = node[key]
+    return typeof value === 'string' && value !== '' ? value : null
+  }
   const name = String(node['table_name'])
   const relation = { catalog: part('catalog_name'), schema: part('schema_name'), name }
   const bare = relation.catalog === null && relation.schema === null

@@ -33,7 +33,7 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
   plan: {
     usage: '[--select EXPR] [--exclude EXPR] [--start T] [--end T] …',
     summary: 'what would be built and why: new, changed, removed, missing intervals, unchanged',
-    opens: true,
+    opens: false,
     args: [0, 0],
     load: async () => (await import('./plan.ts')).planVerb,
   },
