@@ -175,6 +175,8 @@ export interface AuditResult {
 export interface StepOutcome {
   rows: number | null
   rowsFiltered: number
+  /** Absent when 0. */
+  rowsDuplicate?: number
   /** Non-blocking audits that found rows. */
   warnings: number
   durationMs: number
@@ -276,6 +278,8 @@ export interface ModelReport {
   intervals: [string, string][]
   rows: number | null
   rowsFiltered: number
+  /** Rows left out since another one of their batch has the same key. */
+  rowsDuplicate: number
   attempts: number
   startedAt: string | null
   endedAt: string | null

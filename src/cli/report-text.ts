@@ -91,10 +91,20 @@ const MARKS: Record<ModelReport['status'], string> = {
   running: 'run',
 }
 
-function modelCells({ name, kind, status, rows, rowsFiltered, durationMs, reason }: ModelReport): string[] {
+function modelCells({
+  name,
+  kind,
+  status,
+  rows,
+  rowsFiltered,
+  rowsDuplicate,
+  durationMs,
+  reason,
+}: ModelReport): string[] {
   const facts = [
     ...(rows === null ? [] : [counted(rows, 'row')]),
     ...(rowsFiltered === 0 ? [] : [`${counted(rowsFiltered, 'row')} outside the interval left out`]),
+    ...(rowsDuplicate === 0 ? [] : [`${counted(rowsDuplicate, 'row')} with the key of another left out`]),
     ...(status === 'skipped' && reason !== null ? [reason] : []),
   ]
   const took = durationMs === null ? '' : seconds(durationMs)

@@ -5,7 +5,7 @@
 import type { VariableValue } from '../sql/macros.ts'
 import { usedVariables } from '../sql/macros.ts'
 import { sha256 } from './fingerprint.ts'
-import type { AuditDefinition, Model, RelationName } from './model.ts'
+import { kindStatements, type AuditDefinition, type Model, type RelationName } from './model.ts'
 
 /** What a name that a model reads stands for. */
 export type DefinitionInput =
@@ -52,6 +52,7 @@ export function createDefinition(model: Model, parts: DefinitionParts): ModelDef
   const texts = [
     ...[...model.pre, ...model.post, ...audits.map((audit) => audit.query)].map(({ text }) => text),
     model.query?.text ?? '',
+    ...kindStatements(model.kind),
     ...audits.flatMap((audit) => Object.values(audit.defaults)),
     ...model.audits.flatMap((call) => Object.values(call.args)),
   ]

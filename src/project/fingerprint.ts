@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { tokenize } from '../sql/lexer.ts'
 import { usedVariables, type VariableValue } from '../sql/macros.ts'
-import type { AuditDefinition, Model, ModelKind, SqlText } from './model.ts'
+import { kindStatements, type AuditDefinition, type Model, type ModelKind, type SqlText } from './model.ts'
 
 export const FINGERPRINT_FORMAT = 1
 
@@ -80,7 +80,8 @@ const NOT_DATA = new Set<keyof ModelKind>([
 function dataHashV1(model: Model, variables: Record<string, VariableValue>): string {
   const kind = Object.entries(model.kind).filter(([option]) => !NOT_DATA.has(option as keyof ModelKind))
   const statements = [...model.pre, ...(model.query === null ? [] : [model.query]), ...model.post]
-  const used = new Set(statements.flatMap(({ text }) => [...usedVariables(text)]))
+  const texts = [...statements.map(({ text }) => text), ...kindStatements(model.kind)]
+  const used = new Set(texts.flatMap((text) => [...usedVariables(text)]))
   return sha256({
     name: model.name,
     kind: Object.fromEntries(kind),

@@ -27,6 +27,9 @@ export const BUILDABLE_KINDS: ReadonlySet<KindName> = new Set<KindName>([
   'EMBEDDED',
   'EXTERNAL',
   'INCREMENTAL_BY_TIME_RANGE',
+  'INCREMENTAL_BY_UNIQUE_KEY',
+  'INCREMENTAL_BY_PARTITION',
+  'INCREMENTAL_UNMANAGED',
 ])
 
 /** Kinds that load what is new and keep what they have: their queries know the interval, and the ledger each of its units. */
@@ -37,6 +40,11 @@ export function hasInterval(kind: { name: KindName }): boolean {
 /** Whether steps of one version must follow each other: only a time range's batches leave each other's rows alone. */
 export function isSerial(kind: { name: KindName }): boolean {
   return kind.name !== 'INCREMENTAL_BY_TIME_RANGE'
+}
+
+/** SQL among a kind's options: like the query, it may have macros. */
+export function kindStatements({ when_matched, merge_filter }: ModelKind): string[] {
+  return [when_matched, merge_filter].filter((text) => text !== undefined)
 }
 
 export const INTERVAL_UNITS = ['year', 'month', 'day', 'hour', 'half_hour', 'quarter_hour', 'five_minute'] as const

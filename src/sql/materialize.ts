@@ -2,7 +2,7 @@
 import type { ModelKind, RelationName } from '../project/model.ts'
 import { quoteIdentifier, quoteRelation, quoteString } from './identifiers.ts'
 
-/** The temporary table a batch is staged in before its rows are filtered by time. */
+/** The temporary table that holds a step's rows before they are put into the model's. */
 export const STAGE = 'millrace_stage'
 
 /** The query with each declared column cast to its type, in declared order; the query itself where none are declared. */
@@ -42,9 +42,24 @@ export function deleteRange(table: RelationName, filter: string): string {
   return `DELETE FROM ${quoteRelation(table)} WHERE ${filter}`
 }
 
-/** Columns are matched by name: an edit that only reorders a query's columns must not shuffle its table's. */
-export function insertFromStage(table: RelationName, filter: string): string {
-  return `INSERT INTO ${quoteRelation(table)} BY NAME SELECT * FROM ${STAGE} WHERE ${filter}`
+/**
+ * Columns are matched by name: an edit that only reorders a query's columns must not shuffle its table's. A column that only one of
+ * the two has is an error, not a NULL.
+ * @param filter of the rows; default all.
+ */
+export function insertStaged(table: RelationName, columns: readonly { name: string }[], filter?: string): string {
+  const where = filter === undefined ? '' : ` WHERE ${filter}`
+  return `INSERT INTO ${quoteRelation(table)} BY NAME ${selectStaged(columns)}${where}`
+}
+
+/** A statement that changes nothing, and fails unless the staged rows have exactly the table's columns. */
+export function assertColumns(table: RelationName, columns: readonly { name: string }[]): string {
+  return `INSERT INTO ${quoteRelation(table)} BY NAME ${selectStaged(columns)} LIMIT 0`
+}
+
+function selectStaged(columns: readonly { name: string }[]): string {
+  const names = columns.map(({ name }) => quoteIdentifier(name)).join(', ')
+  return `SELECT ${names}, * EXCLUDE (${names}) FROM ${STAGE}`
 }
 
 /**

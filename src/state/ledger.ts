@@ -10,14 +10,21 @@ type Session = Pick<Lease, 'run' | 'rows'>
 
 /** What a committed step did; times are epoch ms. */
 export interface StepResult {
+  /** Null for a view. */
   rows: number | null
+  /** Left out, since their time is outside the interval. */
   rowsFiltered: number
+  /** Left out, since another row of the batch has their key; absent in records of older versions. */
+  rowsDuplicate?: number
   interval: readonly [number, number] | null
   audits: AuditResult[]
   attempts: number
   startedMs: number
   endedMs: number
 }
+
+/** The numbers of a result before anything is measured. */
+export const NOTHING_WRITTEN = { rows: null, rowsFiltered: 0, rowsDuplicate: 0 } satisfies Partial<StepResult>
 
 /** What is recorded of each version, adjacent units merged. */
 export async function readCoverage(session: Session, project: string): Promise<Map<string, Coverage>> {

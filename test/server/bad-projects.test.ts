@@ -332,7 +332,7 @@ describe('what only the database can tell', () => {
   it('and kinds that are not built yet are named with how to leave them out: exit 2', async () => {
     const root = await createProject({
       ...A,
-      'models/k.sql': 'MODEL (name s.k, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key x));\nSELECT x FROM s.a',
+      'models/k.sql': 'MODEL (name s.k, kind SCD_TYPE_2 (unique_key x));\nSELECT x FROM s.a',
     })
     const refused = await runCli(['build', root, '--json'])
     expect(refused, refused.stderr).toMatchObject({ code: 2 })

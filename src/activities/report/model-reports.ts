@@ -113,6 +113,7 @@ function toReport(
     intervals: model.intervals,
     rows: counted.length === 0 ? null : counted.reduce((sum, { rows }) => sum + (rows ?? 0), 0),
     rowsFiltered: done.reduce((sum, { rowsFiltered }) => sum + rowsFiltered, 0),
+    rowsDuplicate: done.reduce((sum, { rowsDuplicate = 0 }) => sum + rowsDuplicate, 0),
     attempts: Math.max(0, ...times.map(({ attempts }) => attempts)),
     startedAt: started === null ? null : toIso(started),
     endedAt: last === null ? null : toIso(last),

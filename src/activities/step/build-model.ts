@@ -49,6 +49,7 @@ export async function buildModel(projects: WorkerProjects, input: StepInput): Pr
     return {
       rows: result.rows,
       rowsFiltered: result.rowsFiltered,
+      ...((result.rowsDuplicate ?? 0) > 0 ? { rowsDuplicate: result.rowsDuplicate } : {}),
       warnings: audits.filter((audit) => audit.status === 'warn').length,
       durationMs: result.endedMs - result.startedMs,
     }

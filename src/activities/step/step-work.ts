@@ -6,6 +6,7 @@ import type { ModelDefinition } from '../../project/definition.ts'
 import type { RelationName } from '../../project/model.ts'
 import type { RenderOptions } from '../../project/render-model.ts'
 import { quoteRelation } from '../../sql/identifiers.ts'
+import type { TableColumn } from '../../sql/kinds/kind-write.ts'
 import { physicalRelation } from '../../sql/physical.ts'
 import { stepId } from '../../state/outcomes.ts'
 import type { Heartbeat } from '../heartbeat.ts'
@@ -70,19 +71,21 @@ export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runti
   }
 }
 
+/** The columns of the version's table, which must be there; the one place that asks for them. */
+export async function tableColumns(session: Session, { table }: Pick<StepWork, 'table'>): Promise<TableColumn[]> {
+  const columns = await session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${quoteRelation(table)}`)
+  return columns.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
+}
+
 /**
- * The type of a time-range model's time column in its table, which must be there.
- * @throws MillraceError MODEL when the query does not return the column.
+ * The type of a time-range model's time column.
+ * @param columns of its table. @throws MillraceError MODEL when the query does not return the column.
  */
-export async function timeColumnType(session: Session, work: StepWork): Promise<string> {
-  const { model } = work.definition
+export function timeColumnType({ definition: { model } }: StepWork, columns: readonly TableColumn[]): string {
   const column = model.kind.time_column?.column ?? ''
-  const columns = await session.rows<{ column_name: string; column_type: string }>(
-    `DESCRIBE ${quoteRelation(work.table)}`,
-  )
-  const found = columns.find(({ column_name }) => column_name.toLowerCase() === column.toLowerCase())
-  if (found !== undefined) return found.column_type
-  const names = columns.map(({ column_name }) => column_name).join(', ')
+  const found = columns.find(({ name }) => name.toLowerCase() === column.toLowerCase())
+  if (found !== undefined) return found.type
+  const names = columns.map(({ name }) => name).join(', ')
   throw new MillraceError(
     'MODEL',
     `model '${model.name}': expected its time_column '${column}' among the query's columns; they are ${names}`,

@@ -5,23 +5,15 @@
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { uploadedTable, uploadName, type Upload } from '../../connections/upload.ts'
-import { quoteRelation } from '../../sql/identifiers.ts'
-import {
-  createStage,
-  createTable,
-  createView,
-  deleteRange,
-  insertFromStage,
-  STAGE,
-  timeFilter,
-} from '../../sql/materialize.ts'
-import { fenceUpdate, readStep, type StepResult } from '../../state/ledger.ts'
+import { isSerial } from '../../project/model.ts'
+import { kindWrite } from '../../sql/kinds/index.ts'
+import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
 import { auditGuards, guardFailure, passedAudits } from './audit-step.ts'
+import { kindInput } from './kind-input.ts'
 import { inStatement, joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
-import { ensureTable, ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
-import { timeColumnType, type StepWork } from './step-work.ts'
-import { assertFineEnough } from './write-range.ts'
+import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
+import type { StepWork } from './step-work.ts'
 
 /**
  * @returns the step's result, recorded now or by an earlier attempt.
@@ -36,8 +28,7 @@ export async function writeScript(work: StepWork): Promise<StepResult> {
   const { statements, measured, uploads } = await writing(work)
   const guards = await auditGuards(lease, work)
   const result: StepResult = {
-    rows: null,
-    rowsFiltered: 0,
+    ...NOTHING_WRITTEN,
     interval: step.interval,
     audits: passedAudits(work),
     attempts,
@@ -59,22 +50,17 @@ interface Writing {
 }
 
 async function writing(work: StepWork): Promise<Writing> {
-  const { definition, table, step } = work
-  const kind = definition.model.kind.name
+  const { definition, step } = work
   const { query, uploads } = await source(work)
   const before = await preStatements(work)
   const after = await postStatements(work)
-  const surround = (statements: string[]): string[] => [...before, ...statements, ...after]
-  if (kind === 'INCREMENTAL_BY_TIME_RANGE') return writingRange(work, query, surround)
-  if (definition.model.self_referencing) await ensureTable(work, query)
-  const fence = fenceUpdate(step.version)
-  if (kind === 'VIEW') {
-    return { statements: [fence, ...surround([createView(table, query)])], measured: `'{}'`, uploads }
-  }
+  const write = kindWrite({ ...(await kindInput(work, query)), staged: false })
+  const fence = isSerial(definition.model.kind) ? [fenceUpdate(step.version)] : []
+  // Temporary tables are measured behind the audits, and end with the session.
   const drops = uploads.map(({ name }) => `DROP TABLE ${uploadedTable(name)}`)
   return {
-    statements: [fence, ...surround([createTable(table, query), ...drops])],
-    measured: `json_object('rows', (SELECT count(*) FROM ${quoteRelation(table)}))`,
+    statements: [...fence, ...before, ...write.statements, ...drops, ...after],
+    measured: write.measured ?? `'{}'`,
     uploads,
   }
 }
@@ -86,27 +72,6 @@ async function source(work: StepWork): Promise<{ query: string; uploads: Upload[
   if (localFiles || work.definition.model.kind.name !== 'SEED') return { query, uploads: [] }
   const name = uploadName()
   return { query: `FROM ${uploadedTable(name)}`, uploads: [{ name, query }] }
-}
-
-async function writingRange(
-  work: StepWork,
-  query: string,
-  surround: (statements: string[]) => string[],
-): Promise<Writing> {
-  const { table, definition } = work
-  const { interval } = work.step
-  const time = definition.model.kind.time_column
-  if (time === undefined) throw new TypeError('a time-range model without a time column')
-  await ensureTable(work, query)
-  if (interval === null) return { statements: surround([]), measured: `json_object('rows', 0)`, uploads: [] }
-  const type = await timeColumnType(work.lease, work)
-  await assertFineEnough(work.lease, work, { time, type, interval })
-  const filter = timeFilter(time, type, interval)
-  return {
-    statements: surround([createStage(query), deleteRange(table, filter), insertFromStage(table, filter)]),
-    measured: `(SELECT json_object('rows', count(*) FILTER (WHERE ${filter}), 'rowsFiltered', count(*) FILTER (WHERE (${filter}) IS NOT TRUE)) FROM ${STAGE})`,
-    uploads: [],
-  }
 }
 
 /** SQL of the result's end by this machine's clock: the server says only how long its transaction has taken. */

@@ -1,14 +1,18 @@
-/** The transaction of a step, by kind: fence, write, audit, record, commit. */
+/** The transaction of a step: fence, write what its kind says, audit, record, commit. */
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import type { Transaction } from '../../connections/transaction.ts'
-import { createStage, createTable, createView, STAGE } from '../../sql/materialize.ts'
-import { fenceUpdate, readStep, type StepResult } from '../../state/ledger.ts'
+import { isSerial } from '../../project/model.ts'
+import { kindWrite } from '../../sql/kinds/index.ts'
+import type { KindWrite } from '../../sql/kinds/kind-write.ts'
+import { createStage } from '../../sql/materialize.ts'
+import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
+import { kindInput } from './kind-input.ts'
+import { joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
-import { ensureTable, ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
+import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
 import type { StepWork } from './step-work.ts'
-import { writeRange, type Written } from './write-range.ts'
 import { writeScript } from './write-script.ts'
 
 /**
@@ -20,34 +24,33 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   const { transactions, uniqueKeys, writers } = work.lease.database.capabilities
   if (transactions === 'script') return writeScript(work)
   const rendered = await stepQuery(work)
-  const timeRange = work.definition.model.kind.name === 'INCREMENTAL_BY_TIME_RANGE'
-  if (timeRange || work.definition.model.self_referencing) await ensureTable(work, rendered)
+  const input = await kindInput(work, rendered)
   const staged = writers === 'one' && canStage(work)
   if (staged) {
     // Others write while the query runs.
     work.say('reading')
     await work.lease.stage(createStage(rendered))
   }
+  const write = kindWrite({ ...input, staged })
   work.say('waiting to write')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
     // Where one transaction writes at a time, nothing else is needed to make steps serial.
-    if (!timeRange && writers === 'many') await fence(tx, work.step.version)
+    if (isSerial(work.definition.model.kind) && writers === 'many') await fence(tx, work.step.version)
     // A first attempt finds at its end, by the ledger's keys, what a later one looks up.
     const recorded = work.first && uniqueKeys ? null : await readStep(tx, work.id)
     if (recorded !== null) return recorded
 
     await runAll(tx, await preStatements(work))
-    const written = timeRange
-      ? await writeRange(tx, work, staged ? null : rendered)
-      : await writeWhole(tx, work, staged ? `FROM ${STAGE}` : rendered)
+    const written = await runWrite(tx, write)
     await runAll(tx, await postStatements(work))
     work.say('auditing')
     const audits = await runBlockingAudits(tx, work)
     const { step, attempts } = work
-    const result = { ...written, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
+    const numbers = { ...NOTHING_WRITTEN, ...written }
+    const result = { ...numbers, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
     work.say('committing')
-    await commit(tx, work, result)
+    await commit(tx, [...write.cleanup, ledgerRecord(work), resultRecord(work, result)])
     return result
   })
 }
@@ -66,23 +69,30 @@ async function fence(tx: Transaction, version: string): Promise<void> {
   }
 }
 
-async function writeWhole(tx: Transaction, { table, definition }: StepWork, query: string): Promise<Written> {
-  if (definition.model.kind.name === 'VIEW') {
-    await tx.run(createView(table, query))
-    return { rows: null, rowsFiltered: 0 }
+/** @returns the numbers that the write has of itself. */
+async function runWrite(tx: Transaction, { statements, measured, counted }: KindWrite): Promise<Partial<StepResult>> {
+  if (!counted) {
+    await runAll(tx, statements)
+    return measured === null ? {} : measure(tx, measured)
   }
-  const [created] = await tx.rows<{ Count: number | string }>(createTable(table, query))
-  return { rows: Number(created?.Count ?? 0), rowsFiltered: 0 }
+  await runAll(tx, statements.slice(0, -1))
+  const [answer] = await tx.rows<{ Count: number | string }>(statements.at(-1) ?? '')
+  return { rows: Number(answer?.Count ?? 0) }
+}
+
+async function measure(tx: Transaction, measured: string): Promise<Partial<StepResult>> {
+  const [answer] = await tx.rows<{ measured: string }>(`SELECT CAST(${measured} AS VARCHAR) AS measured`)
+  return JSON.parse(answer?.measured ?? '{}') as Partial<StepResult>
 }
 
 async function runAll(tx: Transaction, statements: readonly string[]): Promise<void> {
   for (const statement of statements) await tx.run(statement)
 }
 
-/** Records the result, and commits. */
-async function commit(tx: Transaction, work: StepWork, result: StepResult): Promise<void> {
+/** @param statements the last ones, which record the step. */
+async function commit(tx: Transaction, statements: readonly string[]): Promise<void> {
   try {
-    await tx.commit(`${ledgerRecord(work)};\n${resultRecord(work, result)}`)
+    await tx.commit(joinStatements(statements))
   } catch (error) {
     if (error instanceof CommitOutcomeUnknown) throw error
     // Keys are not part of a transaction's snapshot: one that another attempt committed since it began is refused here, not at COMMIT.

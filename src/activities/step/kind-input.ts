@@ -1,0 +1,67 @@
+/** What a kind's write needs to know of a step; its table is made if it must be there. */
+import { MillraceError } from '../../errors.ts'
+import { hasInterval, type ModelKind } from '../../project/model.ts'
+import { renderStatement } from '../../project/render-model.ts'
+import type { KindInput } from '../../sql/kinds/kind-write.ts'
+import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
+import { ensureTable } from './step-statements.ts'
+import { renderOptions, tableColumns, timeColumnType, type StepWork } from './step-work.ts'
+
+/**
+ * Before the step's transaction begins.
+ * @param query of the step's rows.
+ * @throws MillraceError MODEL when the time column is missing, or too coarse for the model's intervals.
+ */
+export async function kindInput(work: StepWork, query: string): Promise<Omit<KindInput, 'staged'>> {
+  const { definition, table, step, lease } = work
+  const { model } = definition
+  const isKept = hasInterval(model.kind)
+  if (isKept || model.self_referencing) await ensureTable(work, query)
+  const columns = isKept && step.interval !== null ? await tableColumns(lease, work) : []
+  const { time_column: time } = model.kind
+  if (time !== undefined && step.interval !== null) {
+    await assertFineEnough(work, { time, type: timeColumnType(work, columns), interval: step.interval })
+  }
+  const kind = await renderKind(work)
+  return { kind, table, columns, partitionedBy: model.partitioned_by, query, interval: step.interval }
+}
+
+/** The SQL among a kind's options is SQL of the step. */
+async function renderKind(work: StepWork): Promise<ModelKind> {
+  const { model } = work.definition
+  const kind = { ...model.kind }
+  const options = renderOptions(work, 'evaluating')
+  for (const option of ['when_matched', 'merge_filter'] as const) {
+    const text = kind[option]
+    if (text !== undefined) kind[option] = await renderStatement({ text, line: model.line }, work.definition, options)
+  }
+  return kind
+}
+
+interface TimedRange {
+  time: NonNullable<ModelKind['time_column']>
+  type: string
+  interval: readonly [number, number]
+}
+
+/**
+ * A column of days cannot hold hours: deleting an hour would delete its day.
+ * @throws MillraceError MODEL when the last value before the interval is the first one in it.
+ */
+async function assertFineEnough(work: StepWork, { time, type, interval }: TimedRange): Promise<void> {
+  const { model } = work.definition
+  if (['day', 'month', 'year'].includes(model.interval_unit)) return
+  const [edge] = await work.lease.rows<{ coarse: boolean }>(
+    `SELECT ${timeEdgeIsBlurred(time, type, interval[0])} AS coarse`,
+  )
+  if (edge?.coarse !== true) return
+  throw new MillraceError(
+    'MODEL',
+    `model '${model.name}': expected a time_column that tells one ${model.interval_unit} from the next; '${time.column}' is ${type} with format '${time.format}'`,
+    {
+      file: model.file,
+      line: model.line,
+      hint: 'use a TIMESTAMP column or a finer format, or an interval_unit of a day',
+    },
+  )
+}
