@@ -7,10 +7,9 @@ import { setTimeout as delay } from 'node:timers/promises'
 import type { Lease } from '../../connections/lease.ts'
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { MillraceError } from '../../errors.ts'
-import { unitsOf } from '../../graph/intervals.ts'
 import type { AuditResult, StepInput, StepOutcome } from '../../payloads.ts'
 import type { ModelDefinition } from '../../project/definition.ts'
-import { countUnits, readStep, readStepOf, type StepResult } from '../../state/ledger.ts'
+import { readStep, type StepResult } from '../../state/ledger.ts'
 import { recordFailure, recordWarnings, stepId } from '../../state/outcomes.ts'
 import { readDefinition } from '../../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
@@ -22,6 +21,7 @@ import { startHeartbeat, type Heartbeat } from '../heartbeat.ts'
 import { isGivenBack } from '../lease-or-give-back.ts'
 import { enterLakes } from './lake-lanes.ts'
 import { locateError } from './locate-error.ts'
+import { readOtherAttempt } from './other-attempt.ts'
 import type { WorkerProject, WorkerProjects } from '../worker-projects.ts'
 import { createStepWork, type StepWork } from './step-work.ts'
 import { StepBusy } from './step-busy.ts'
@@ -161,21 +161,12 @@ async function commitStep(work: StepWork): Promise<StepResult> {
     // The commit may have happened: only the ledger knows.
     const recorded = unknown || second ? await readStep(work.lease, work.id) : null
     if (recorded !== null) return recorded
-    const other = second ? await readOtherAttempt(work) : null
+    const other = second ? await readOtherAttempt(work.lease, work) : null
     if (other === null) throw error
     // It was of another build: this one's report needs it too.
     await work.lease.run(resultRecord(work, other))
     return other
   }
-}
-
-/** The result of whoever recorded every unit of the step's interval from the same seeds; null when some are not recorded. */
-async function readOtherAttempt({ lease, step, definition }: StepWork): Promise<StepResult | null> {
-  if (step.interval === null) return null
-  const range = { start: step.interval[0], end: step.interval[1] }
-  const recorded = await countUnits(lease, step, range)
-  const missing = unitsOf(range, definition.model.interval_unit).length - recorded
-  return missing > 0 ? null : readStepOf(lease, step.version, range)
 }
 
 /** Audits that do not block run after the commit: one that fails or errors must not take the step with it. */

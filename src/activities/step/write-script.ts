@@ -10,6 +10,7 @@ import { kindWrite } from '../../sql/kinds/index.ts'
 import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
 import { auditGuards, guardFailure, passedAudits } from './audit-step.ts'
 import { kindInput } from './kind-input.ts'
+import { readRecorded } from './other-attempt.ts'
 import { inStatement, joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
 import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
@@ -20,10 +21,10 @@ import type { StepWork } from './step-work.ts'
  * @throws AuditFailed; CommitOutcomeUnknown when only the ledger knows how it ended; StepBusy when another attempt was first.
  */
 export async function writeScript(work: StepWork): Promise<StepResult> {
-  const { lease, id, step, attempts, first } = work
+  const { lease, step, attempts, first } = work
   const startedMs = Date.now()
   // A first attempt finds at its end, by the state's keys, what a later one looks up.
-  const recorded = first ? null : await readStep(lease, id)
+  const recorded = first ? null : await readRecorded(lease, work)
   if (recorded !== null) return recorded
   const { statements, measured, uploads } = await writing(work)
   const guards = await auditGuards(lease, work)

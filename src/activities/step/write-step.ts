@@ -6,9 +6,10 @@ import { isSerial } from '../../project/model.ts'
 import { kindWrite } from '../../sql/kinds/index.ts'
 import type { KindWrite } from '../../sql/kinds/kind-write.ts'
 import { createStage } from '../../sql/materialize.ts'
-import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
+import { fenceUpdate, NOTHING_WRITTEN, type StepResult } from '../../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
 import { kindInput } from './kind-input.ts'
+import { readRecorded } from './other-attempt.ts'
 import { joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
 import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
@@ -38,7 +39,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     // Where one transaction writes at a time, nothing else is needed to make steps serial.
     if (isSerial(work.definition.model.kind) && writers === 'many') await fence(tx, work.step.version)
     // A first attempt finds at its end, by the ledger's keys, what a later one looks up.
-    const recorded = work.first && uniqueKeys ? null : await readStep(tx, work.id)
+    const recorded = work.first && uniqueKeys ? null : await readRecorded(tx, work)
     if (recorded !== null) return recorded
 
     await runAll(tx, await preStatements(work))
