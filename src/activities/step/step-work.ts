@@ -73,7 +73,12 @@ export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runti
 
 /** The columns of the version's table, which must be there; the one place that asks for them. */
 export async function tableColumns(session: Session, { table }: Pick<StepWork, 'table'>): Promise<TableColumn[]> {
-  const columns = await session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${quoteRelation(table)}`)
+  return describeQuery(session, quoteRelation(table))
+}
+
+/** The columns that a query returns; it does not run. */
+export async function describeQuery(session: Session, query: string): Promise<TableColumn[]> {
+  const columns = await session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${query}`)
   return columns.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
 }
 
