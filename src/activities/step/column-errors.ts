@@ -4,6 +4,7 @@ import { MillraceError } from '../../errors.ts'
 import { hasInterval } from '../../project/model.ts'
 import { renderQuery } from '../../project/render-model.ts'
 import type { TableColumn } from '../../sql/kinds/kind-write.ts'
+import { queryColumns, sourceColumns } from '../../sql/kinds/scd-columns.ts'
 import { selectCasts } from '../../sql/materialize.ts'
 import { describeQuery, renderOptions, tableColumns, type StepWork } from './step-work.ts'
 
@@ -27,7 +28,8 @@ export async function explainColumns(work: StepWork, error: unknown): Promise<Mi
 
 /** A declared column that the query does not return. */
 function explainDeclared(work: StepWork, query: readonly TableColumn[]): MillraceError | null {
-  const declared = work.definition.model.columns ?? {}
+  const { kind, columns } = work.definition.model
+  const declared = queryColumns(kind, columns ?? {})
   const missing = Object.entries(declared).find(([name]) => find(query, name) === undefined)
   if (missing === undefined) return null
   const [name, type] = missing
@@ -59,7 +61,7 @@ function explainCast(work: StepWork, query: readonly TableColumn[], error: unkno
 async function explainTable(work: StepWork, query: readonly TableColumn[]): Promise<MillraceError | null> {
   const { model } = work.definition
   if (!hasInterval(model.kind) || model.columns !== null) return null
-  const table = await tableColumns(work.lease, work)
+  const table = sourceColumns(model.kind, await tableColumns(work.lease, work))
   const lacking = table.filter(({ name }) => find(query, name) === undefined)
   const added = query.filter(({ name }) => find(table, name) === undefined)
   if (lacking.length === 0 && added.length === 0) return null

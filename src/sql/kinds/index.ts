@@ -36,7 +36,7 @@ interface Described {
 
 /** The query with each column that is declared, and that it must return, cast to its type. */
 export function kindQuery({ kind, columns }: Described, query: string): string {
-  return typedQuery(query, columns === null || !isHistory(kind) ? columns : queryColumns(kind, columns))
+  return typedQuery(query, columns === null ? null : queryColumns(kind, columns))
 }
 
 /** The empty table that a kind loads into, kept when it is there already. @param query as `kindQuery` has it. */

@@ -45,10 +45,10 @@ export function queryColumns(kind: ModelKind, declared: Readonly<Record<string, 
   return Object.fromEntries(own.map(({ name, type }) => [name, type]))
 }
 
-/** The columns of a table that come from its query. */
+/** The columns of a table that come from its query: all, but for what a history keeps. */
 export function sourceColumns<C extends { name: string }>(kind: ModelKind, columns: readonly C[]): C[] {
   const { from, to } = validityOf(kind)
-  const kept = [from, to].map((name) => name.toLowerCase())
+  const kept = isHistory(kind) ? [from, to].map((name) => name.toLowerCase()) : []
   return columns.filter(({ name }) => !kept.includes(name.toLowerCase()))
 }
 

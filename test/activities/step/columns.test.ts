@@ -33,6 +33,7 @@ describe('declared columns', () => {
     'INCREMENTAL_UNMANAGED',
     'INCREMENTAL_BY_TIME_RANGE (time_column day)',
     'INCREMENTAL_BY_UNIQUE_KEY (unique_key id)',
+    'SCD_TYPE_2_BY_COLUMN (unique_key id, columns *)',
   ]
 
   test('one that the query does not return, or cannot be cast, is named with its types; nothing is left', async () => {
@@ -78,6 +79,16 @@ describe('declared columns', () => {
     )
     await project.attempt(project.step('a.m')).outcome
     expect(await rowsOf(project, 'm')).toEqual([{ b: '2', a: 1 }])
+  })
+
+  test('a history without the time by which its rows are compared is refused by the name of that column', async () => {
+    const project = await planForAttempts(
+      { 'models/m.sql': `MODEL (name a.m, kind SCD_TYPE_2 (unique_key a, updated_at_name changed));\nSELECT 1 AS a` },
+      NOW,
+    )
+    const failure = await failureOf(project, 'a.m')
+    expect(failure).toMatchObject({ type: 'MODEL', nonRetryable: true })
+    expect(failure.message).toContain("expected its updated_at_name 'changed' among the query's columns; they are a,")
   })
 
   test('a cast of the query’s own is not blamed on them', async () => {
