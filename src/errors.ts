@@ -38,6 +38,7 @@ export type ErrorCode =
   | 'TEMPORAL_UNAVAILABLE'
   | 'NO_WORKER'
   | 'SQL' // a statement failed
+  | 'COLUMNS' // a query's columns are not those declared, or not those of its table
   | 'AUDIT_FAILED'
   | 'CANCELED'
   | 'INTERNAL'

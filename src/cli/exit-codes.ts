@@ -14,6 +14,7 @@ const UNREACHABLE: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
 const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SQL',
   'AUDIT_FAILED',
+  'COLUMNS',
   'CANCELED',
   'INTERNAL',
   'ENVIRONMENT_CHANGED',

@@ -19,19 +19,6 @@ export const KIND_NAMES = [
 ] as const
 export type KindName = (typeof KIND_NAMES)[number]
 
-/** The kinds this version builds; a model of another kind loads, and `build` answers `error[NOT_YET]`. */
-export const BUILDABLE_KINDS: ReadonlySet<KindName> = new Set<KindName>([
-  'FULL',
-  'VIEW',
-  'SEED',
-  'EMBEDDED',
-  'EXTERNAL',
-  'INCREMENTAL_BY_TIME_RANGE',
-  'INCREMENTAL_BY_UNIQUE_KEY',
-  'INCREMENTAL_BY_PARTITION',
-  'INCREMENTAL_UNMANAGED',
-])
-
 /** Kinds that load what is new and keep what they have: their queries know the interval, and the ledger each of its units. */
 export function hasInterval(kind: { name: KindName }): boolean {
   return kind.name.startsWith('INCREMENTAL_') || kind.name.startsWith('SCD_')

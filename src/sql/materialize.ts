@@ -7,12 +7,16 @@ export const STAGE = 'millrace_stage'
 
 /** The query with each declared column cast to its type, in declared order; the query itself where none are declared. */
 export function typedQuery(query: string, columns: Record<string, string> | null): string {
-  if (columns === null) return query
+  return columns === null ? query : `${selectCasts(columns)}\n${query}\n) AS typed`
+}
+
+/** The line that `typedQuery` puts before the query. */
+export function selectCasts(columns: Record<string, string>): string {
   const casts = Object.entries(columns).map(([name, type]) => {
     const column = quoteIdentifier(name)
     return `CAST(${column} AS ${type}) AS ${column}`
   })
-  return `SELECT ${casts.join(', ')} FROM (\n${query}\n) AS typed`
+  return `SELECT ${casts.join(', ')} FROM (`
 }
 
 export function createTable(table: RelationName, query: string): string {

@@ -73,6 +73,11 @@ export function fenceUpdate(version: string): string {
   return `UPDATE millrace.fences SET steps = steps + 1 WHERE version = ${quoteString(version)}`
 }
 
+/** SQL that is true until a range of time is recorded of a version. */
+export function nothingLoaded(version: string): string {
+  return `NOT EXISTS (SELECT 1 FROM millrace.ledger WHERE version = ${quoteString(version)} AND unit_end > unit_start)`
+}
+
 function selectStep(step: string): string {
   return `SELECT result FROM millrace.steps WHERE step = ${quoteString(step)}`
 }

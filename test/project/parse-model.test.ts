@@ -258,6 +258,7 @@ describe('kinds', () => {
     ['kind INCREMENTAL_BY_TIME_RANGE (time_column ds), columns (dss DATE)', "Did you mean 'dss'?"],
     ['kind INCREMENTAL_BY_UNIQUE_KEY (unique_key a, batch_concurrency 2)', 'remove it'],
     ['kind INCREMENTAL_BY_PARTITION', 'write partitioned_by'],
+    ['kind INCREMENTAL_UNMANAGED (insert_overwrite true)', 'write partitioned_by'],
     ['kind SCD_TYPE_2_BY_COLUMN (unique_key a)', 'columns'],
     ['kind EXTERNAL', 'external_models.yaml'],
     ['kind EMBEDDED, audits (f)', 'remove them'],

@@ -329,10 +329,10 @@ describe('what only the database can tell', () => {
     expect(existsSync(join(root, 'w.duckdb'))).toBe(false)
   })
 
-  it('and kinds that are not built yet are named with how to leave them out: exit 2', async () => {
+  it('and what is not built yet is named with how to leave it out: exit 2', async () => {
     const root = await createProject({
       ...A,
-      'models/k.sql': 'MODEL (name s.k, kind SCD_TYPE_2 (unique_key x));\nSELECT x FROM s.a',
+      'models/k.sql': 'MODEL (name s.k, signals (ready()));\nSELECT x FROM s.a',
     })
     const refused = await runCli(['build', root, '--json'])
     expect(refused, refused.stderr).toMatchObject({ code: 2 })

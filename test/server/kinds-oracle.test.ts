@@ -5,22 +5,28 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { runCli } from '../helpers/cli.ts'
-import { builtModels, openProject, type BuiltProject } from '../helpers/built-project.ts'
+import { builtModels, modelOf, openProject, type BuiltProject } from '../helpers/built-project.ts'
 import { query } from '../helpers/project.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
+
+type Row = (string | null)[]
 
 interface Day {
   execution_time: string
   source_sql: string[]
-  expected: Record<string, { columns: string[]; rows: (string | null)[][] }>
+  expected: Record<string, { columns: string[]; rows: Row[] }>
   /** Model as `"catalog"."schema"."name"`, start, end, count. */
   intervals: [string, string, string, string][]
 }
 
 const ORACLE = fileURLToPath(new URL('../oracles/kinds', import.meta.url))
-const MODELS = ['seed_dim', 'seed_infer', 'full', 'vw', 'uses_emb', 'inc_time', 'inc_lookback', 'inc_ts', 'inc_int']
-/** The other kinds. */
-const EXCLUDE = 'k.inc_uk k.inc_part k.inc_unmanaged k.scd_*'
+/** Where SQLMesh is wrong, by model: its rows → the right ones. */
+const RIGHT: Record<string, (rows: Row[]) => Row[]> = {
+  // The first load has two rows with id 1. SQLMesh keeps both; a key has one, which sorts last over all columns.
+  inc_uk: (rows) => rows.filter(([id, v]) => !(id === '1' && v === '1')),
+  // On the second day id 1 has another status, and a note. SQLMesh writes the note into the row that closes as well, which never had it.
+  scd_col: (rows) => rows.map((row) => (row[0] === '1' && row[1] === 'new' ? row.with(2, null) : row)),
+}
 
 let server: TestServer
 beforeAll(async () => {
@@ -35,20 +41,45 @@ test('every kind holds the rows, types and intervals that SQLMesh leaves, on eac
 
   for (const [index, day] of days.entries()) {
     for (const sql of day.source_sql) await project.run(sql)
-    const report = await project.build({ executionTime: day.execution_time, exclude: EXCLUDE })
+    const report = await project.build({ executionTime: day.execution_time })
     expect(report).toMatchObject({ status: 'succeeded', promoted: index === 0 })
-    for (const name of MODELS) {
-      expect({ name, ...(await contents(project, name)) }, day.execution_time).toEqual({ name, ...day.expected[name] })
+    for (const [name, expected] of Object.entries(day.expected)) {
+      const right = sorted(RIGHT[name]?.(expected.rows) ?? expected.rows)
+      const { columns, rows } = await contents(project, name)
+      expect({ name, columns, rows: sorted(rows) }, day.execution_time).toEqual({
+        name,
+        columns: expected.columns,
+        rows: right,
+      })
     }
     expect(await intervals(project), day.execution_time).toEqual(oracleIntervals(day))
     // The seeds and the model without a table have nothing new.
-    const again = MODELS.filter((name) => index === 0 || !name.startsWith('seed')).map((name) => `k.${name}`)
-    expect(builtModels(report)).toEqual(again.sort())
+    const built = Object.keys(day.expected).filter((name) => index === 0 || !name.startsWith('seed'))
+    expect(builtModels(report)).toEqual(built.map((name) => `k.${name}`).sort())
+    if (index === 0) expect(modelOf(report, 'k.inc_uk')).toMatchObject({ rows: 3, rowsDuplicate: 1 })
   }
 
-  const nothing = await project.build({ executionTime: '2024-01-06', exclude: EXCLUDE })
+  const nothing = await project.build({ executionTime: '2024-01-06' })
   expect(nothing).toMatchObject({ status: 'succeeded', promoted: false })
   expect(builtModels(nothing)).toEqual([])
+})
+
+test.each([
+  ['inc_uk', 'a key has one row, from the first load on', ['1', '1', '2024-01-01'], null],
+  [
+    'scd_col',
+    'a closed row never changes',
+    ['1', 'new', 'x1', '1970-01-01 00:00:00', '2024-01-05 00:00:00'],
+    ['1', 'new', null, '1970-01-01 00:00:00', '2024-01-05 00:00:00'],
+  ],
+])('in %s SQLMesh is wrong: %s', async (name, _why, theirs, ours) => {
+  const { days } = await copyOracle()
+  const rows = days[1]?.expected[name]?.rows ?? []
+  expect(rows).toContainEqual(theirs)
+  const right = RIGHT[name]?.(rows) ?? []
+  expect(right).not.toContainEqual(theirs)
+  if (ours !== null) expect(right).toContainEqual(ours)
+  expect(right).toHaveLength(rows.length - (ours === null ? 1 : 0))
 })
 
 test('the command builds it too, and accepts the state_connection with a notice', async () => {
@@ -56,7 +87,7 @@ test('the command builds it too, and accepts the state_connection with a notice'
   const [first] = days
   for (const sql of first?.source_sql ?? []) await query(join(root, 'kinds.db'), sql)
 
-  const args = ['build', root, '--execution-time', '2024-01-04', '--exclude', EXCLUDE, '--json']
+  const args = ['build', root, '--execution-time', '2024-01-04', '--json']
   const { code, stdout, stderr } = await runCli(args)
 
   expect({ code, stderr }).toMatchObject({ code: 0, stderr: expect.stringContaining('state_connection') })
@@ -65,7 +96,7 @@ test('the command builds it too, and accepts the state_connection with a notice'
     project: root.split('/').at(-1),
     status: 'succeeded',
     promoted: true,
-    counts: { success: MODELS.length + 1, error: 0, skipped: 0 },
+    counts: { success: Object.keys(first?.expected ?? {}).length + 1, error: 0, skipped: 0 },
   })
   const full = await query(join(root, 'kinds.db'), 'SELECT id::TEXT, v::TEXT, ds::TEXT, name FROM k.full ORDER BY ALL')
   expect(full.map((row) => Object.values(row))).toEqual(first?.expected['full']?.rows)
@@ -113,6 +144,10 @@ function oracleIntervals({ intervals }: Day): Record<string, string[]> {
   const entries = intervals.map(([name, start, end]) => {
     return [name.replaceAll('"', '').replace('kinds.', ''), [start, end]] satisfies [string, string[]]
   })
-  const ours = new Set(MODELS.filter((name) => !name.startsWith('seed')).map((name) => `k.${name}`))
-  return Object.fromEntries(entries.filter(([name]) => ours.has(name)))
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith('k.seed') && name !== 'k.emb'))
+}
+
+/** Python and DuckDB sort NULLs to different ends. */
+function sorted(rows: readonly Row[]): string[] {
+  return rows.map((row) => JSON.stringify(row)).sort()
 }

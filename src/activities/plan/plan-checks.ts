@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Lease } from '../../connections/lease.ts'
 import { MillraceError, nearest, ProjectError } from '../../errors.ts'
-import { BUILDABLE_KINDS, type Model } from '../../project/model.ts'
+import type { Model } from '../../project/model.ts'
 import { isSystemName } from '../../project/names.ts'
 import type { Project } from '../../project/project.ts'
 import { attachedCatalogs, catalogProblems } from './model-catalogs.ts'
@@ -31,8 +31,6 @@ export function assertBuildable(project: Project, models: readonly Model[]): voi
   }
   for (const model of models) {
     const leaveOut = `leave it out: --exclude ${model.name}`
-    if (!BUILDABLE_KINDS.has(model.kind.name))
-      refuse(`model '${model.name}': kind ${model.kind.name} is not built yet`, model, leaveOut)
     if (model.gateway !== null && model.gateway !== project.gateway) {
       refuse(`model '${model.name}': a gateway of its own ('${model.gateway}') is not supported yet`, model, leaveOut)
     }

@@ -9,7 +9,7 @@ import { auditIsBlocking, auditQuery, countQuery } from '../../sql/audits.ts'
 import { quoteRelation, quoteString } from '../../sql/identifiers.ts'
 import { timeFilter } from '../../sql/materialize.ts'
 import { AuditFailed } from './audit-failed.ts'
-import { renderOptions, tableColumns, timeColumnType, type StepWork } from './step-work.ts'
+import { columnType, renderOptions, tableColumns, type StepWork } from './step-work.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
 
@@ -109,7 +109,8 @@ async function auditedRelation(session: Session, work: StepWork): Promise<string
   const { interval } = work.step
   const time = work.definition.model.kind.time_column
   if (time === undefined || interval === null) return quoteRelation(work.table)
-  const type = timeColumnType(work, await tableColumns(session, work))
+  const columns = await tableColumns(session, work)
+  const type = columnType(work, columns, { option: 'time_column', column: time.column })
   return `(SELECT * FROM ${quoteRelation(work.table)} WHERE ${timeFilter(time, type, interval)})`
 }
 

@@ -8,13 +8,13 @@ import type { Lease } from '../../connections/lease.ts'
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AuditResult, StepInput, StepOutcome } from '../../payloads.ts'
-import type { ModelDefinition } from '../../project/definition.ts'
 import { readStep, type StepResult } from '../../state/ledger.ts'
 import { recordFailure, recordWarnings, stepId } from '../../state/outcomes.ts'
 import { readDefinition } from '../../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
 import { runWarningAudits } from './audit-step.ts'
 import { measureAudits } from '../build-metrics.ts'
+import { explainColumns } from './column-errors.ts'
 import { uncountedAttempts } from './count-attempts.ts'
 import { isRetryable, StepError, toFailure } from '../failures.ts'
 import { startHeartbeat, type Heartbeat } from '../heartbeat.ts'
@@ -143,7 +143,7 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
   const { reads = [] } = definition.catalogs ?? {}
   const leaveLakes = await enterLakes(project.connection, { reads, own: input.step.catalog ?? null, signal })
   try {
-    const result = await placed(definition, () => commitStep(work))
+    const result = await placed(work, () => commitStep(work))
     const warnings = await warn(work)
     return { result, audits: [...result.audits, ...warnings] }
   } finally {
@@ -182,13 +182,15 @@ async function warn(work: StepWork): Promise<AuditResult[]> {
   }
 }
 
-/** An error of the database gets the model's file and line. */
-async function placed<T>(definition: ModelDefinition, work: () => Promise<T>): Promise<T> {
+/** An error of the database gets the model's file and line; one about its columns says what is wrong with them. */
+async function placed<T>(step: StepWork, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
     if (error instanceof MillraceError || error instanceof StepBusy) throw error
-    const { model } = definition
+    const { model } = step.definition
+    const explained = step.signal.aborted ? null : await explainColumns(step, error)
+    if (explained !== null) throw explained
     throw new StepError(error, { model: model.name, file: model.file, line: locateError(error, model) })
   }
 }

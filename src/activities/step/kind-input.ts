@@ -2,10 +2,12 @@
 import { MillraceError } from '../../errors.ts'
 import { hasInterval, type ModelKind } from '../../project/model.ts'
 import { renderStatement } from '../../project/render-model.ts'
-import type { KindInput } from '../../sql/kinds/kind-write.ts'
+import type { KindInput, TableColumn } from '../../sql/kinds/kind-write.ts'
+import { isHistory, updatedAtOf } from '../../sql/kinds/scd-columns.ts'
 import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
+import { nothingLoaded } from '../../state/ledger.ts'
 import { ensureTable } from './step-statements.ts'
-import { renderOptions, tableColumns, timeColumnType, type StepWork } from './step-work.ts'
+import { columnType, renderOptions, tableColumns, type StepWork } from './step-work.ts'
 
 /**
  * Before the step's transaction begins.
@@ -19,11 +21,25 @@ export async function kindInput(work: StepWork, query: string): Promise<Omit<Kin
   if (isKept || model.self_referencing) await ensureTable(work, query)
   const columns = isKept && step.interval !== null ? await tableColumns(lease, work) : []
   const { time_column: time } = model.kind
+  assertUpdatedAt(work, columns)
   if (time !== undefined && step.interval !== null) {
-    await assertFineEnough(work, { time, type: timeColumnType(work, columns), interval: step.interval })
+    await assertFineEnough(work, {
+      time,
+      type: columnType(work, columns, { option: 'time_column', column: time.column }),
+      interval: step.interval,
+    })
   }
   const kind = await renderKind(work)
-  return { kind, table, columns, partitionedBy: model.partitioned_by, query, interval: step.interval }
+  return {
+    kind,
+    table,
+    columns,
+    partitionedBy: model.partitioned_by,
+    query,
+    interval: step.interval,
+    executionMs: work.executionMs,
+    isFirstLoad: nothingLoaded(step.version),
+  }
 }
 
 /** The SQL among a kind's options is SQL of the step. */
@@ -36,6 +52,13 @@ async function renderKind(work: StepWork): Promise<ModelKind> {
     if (text !== undefined) kind[option] = await renderStatement({ text, line: model.line }, work.definition, options)
   }
   return kind
+}
+
+/** @throws MillraceError MODEL when a history's query does not say when a row was changed. */
+function assertUpdatedAt(work: StepWork, columns: readonly TableColumn[]): void {
+  const { kind } = work.definition.model
+  const column = isHistory(kind) ? updatedAtOf(kind) : null
+  if (column !== null && columns.length > 0) columnType(work, columns, { option: 'updated_at_name', column })
 }
 
 interface TimedRange {

@@ -2,7 +2,7 @@
 import { unitsOf } from '../../graph/intervals.ts'
 import { hasInterval, type SqlText } from '../../project/model.ts'
 import { renderQuery, renderStatement } from '../../project/render-model.ts'
-import { createEmptyTable, createTypedTable, typedQuery } from '../../sql/materialize.ts'
+import { createKindTable, kindQuery } from '../../sql/kinds/index.ts'
 import { stepRecord, unitRecords, wholeRecord, type StepResult } from '../../state/ledger.ts'
 import { seedSelect } from './seed-select.ts'
 import { renderOptions, type StepWork } from './step-work.ts'
@@ -11,7 +11,7 @@ import { renderOptions, type StepWork } from './step-work.ts'
 export async function stepQuery(work: StepWork): Promise<string> {
   const { definition } = work
   if (definition.model.kind.name === 'SEED') return seedSelect(work)
-  return typedQuery(await renderQuery(definition, renderOptions(work, 'evaluating')), definition.model.columns)
+  return kindQuery(definition.model, await renderQuery(definition, renderOptions(work, 'evaluating')))
 }
 
 export async function preStatements(work: StepWork): Promise<string[]> {
@@ -30,8 +30,7 @@ async function statements(work: StepWork, texts: readonly SqlText[]): Promise<st
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */
 export async function ensureTable(work: StepWork, query: string): Promise<void> {
   const { lease, project, step, table, definition, signal } = work
-  const { columns } = definition.model
-  const create = columns === null ? createEmptyTable(table, query) : createTypedTable(table, columns)
+  const create = createKindTable(definition.model, table, query)
   for (;;) {
     let own = false
     try {

@@ -73,22 +73,30 @@ export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runti
 
 /** The columns of the version's table, which must be there; the one place that asks for them. */
 export async function tableColumns(session: Session, { table }: Pick<StepWork, 'table'>): Promise<TableColumn[]> {
-  const columns = await session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${quoteRelation(table)}`)
+  return describeQuery(session, quoteRelation(table))
+}
+
+/** The columns that a query returns; it does not run. */
+export async function describeQuery(session: Session, query: string): Promise<TableColumn[]> {
+  const columns = await session.rows<{ column_name: string; column_type: string }>(`DESCRIBE ${query}`)
   return columns.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
 }
 
 /**
- * The type of a time-range model's time column.
- * @param columns of its table. @throws MillraceError MODEL when the query does not return the column.
+ * The type of a column that an option of the kind names.
+ * @param columns of the table. @throws MillraceError MODEL when the query does not return the column.
  */
-export function timeColumnType({ definition: { model } }: StepWork, columns: readonly TableColumn[]): string {
-  const column = model.kind.time_column?.column ?? ''
+export function columnType(
+  { definition: { model } }: StepWork,
+  columns: readonly TableColumn[],
+  { option, column }: { option: 'time_column' | 'updated_at_name'; column: string },
+): string {
   const found = columns.find(({ name }) => name.toLowerCase() === column.toLowerCase())
   if (found !== undefined) return found.type
   const names = columns.map(({ name }) => name).join(', ')
   throw new MillraceError(
     'MODEL',
-    `model '${model.name}': expected its time_column '${column}' among the query's columns; they are ${names}`,
+    `model '${model.name}': expected its ${option} '${column}' among the query's columns; they are ${names}`,
     {
       file: model.file,
       line: model.line,

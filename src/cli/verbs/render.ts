@@ -6,7 +6,7 @@ import { renderQuery, renderStatement, type RenderOptions } from '../../project/
 import { resolveSeedPath } from '../../project/seeds.ts'
 import { quoteRelation } from '../../sql/identifiers.ts'
 import { tokenize } from '../../sql/lexer.ts'
-import { typedQuery } from '../../sql/materialize.ts'
+import { kindQuery } from '../../sql/kinds/index.ts'
 import { seedColumnsQuery, seedQuery, type SeedColumn } from '../../sql/seed.ts'
 import type { CliOptions } from '../options.ts'
 import type { Verb } from '../command.ts'
@@ -67,7 +67,7 @@ async function renderModel({ project, parser }: LoadedProject, model: Model, tim
   return {
     model: model.name,
     // An embedded model becomes a part of its readers' queries; all others are cast to the columns they declare.
-    query: model.kind.name === 'EMBEDDED' || model.kind.name === 'SEED' ? query : typedQuery(query, model.columns),
+    query: model.kind.name === 'EMBEDDED' || model.kind.name === 'SEED' ? query : kindQuery(model, query),
     pre: await statements(model.pre),
     post: await statements(model.post),
     dependencies: model.depends_on,

@@ -42,6 +42,13 @@ export function assertConsistent(
   if (kind.name === 'INCREMENTAL_BY_PARTITION' && partitioned_by.length === 0) {
     report('kind', `expected 'partitioned_by' beside kind ${kind.name}; it is missing`, 'write partitioned_by (column)')
   }
+  if (kind.insert_overwrite === true && partitioned_by.length === 0) {
+    report(
+      'kind',
+      "expected 'partitioned_by' beside insert_overwrite true; it is missing",
+      'write partitioned_by (column), or remove insert_overwrite',
+    )
+  }
   if (kind.name === 'EMBEDDED' && properties.has('audits')) {
     report(
       'audits',

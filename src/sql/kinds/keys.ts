@@ -10,6 +10,18 @@ export function keyNames(expressions: readonly string[]): string {
   return expressions.map((expression, nth) => `(${expression}) AS ${keyName(nth)}`).join(', ')
 }
 
+/** `batch."key 1", batch."key 2"`. */
+export function keyList(expressions: readonly string[], relation: string): string {
+  return expressions.map((_, nth) => `${relation}.${keyName(nth)}`).join(', ')
+}
+
+/** The condition that two relations that have the key under `keyNames` agree on it. */
+export function sameKey(expressions: readonly string[], one: string, other: string): string {
+  return expressions
+    .map((_, nth) => `${one}.${keyName(nth)} IS NOT DISTINCT FROM ${other}.${keyName(nth)}`)
+    .join(' AND ')
+}
+
 /**
  * The condition that a row of the table has the key of a row of `batch`, which has the key under `keyNames` and no column that
  * the expressions name.

@@ -21,6 +21,10 @@ export interface KindInput {
   staged: boolean
   /** Epoch ms, half-open; null when nothing is due. */
   interval: readonly [number, number] | null
+  /** What "now" is for the build, epoch ms. */
+  executionMs: number
+  /** SQL that is true until a range of time is recorded of the table's version. */
+  isFirstLoad: string
 }
 
 export interface KindWrite {

@@ -35,6 +35,16 @@ const FILES = {
       (${FIRST}, 'eu', DATE '2023-05-05', 1), (${FIRST}, 'eu', DATE '2024-05-05', 2), (${FIRST}, NULL, NULL, 3), (${FIRST}, NULL, NULL, 4),
       (${FIRST} + 1, 'eu', DATE '2023-06-06', 10), (${FIRST} + 1, NULL, NULL, 30)) AS s(day, region, born, v)
     WHERE day BETWEEN @start_date AND @end_date`,
+  'models/history.sql': `MODEL (name a.history, kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns [v], invalidate_hard_deletes true));
+    SELECT id, v, note FROM (VALUES
+      (${FIRST}, 1, 1, NULL), (${FIRST}, NULL, 1, NULL), (${FIRST}, 3, 2, 'old'), (${FIRST}, 3, 3, 'old'),
+      (${FIRST} + 1, 1, 2, 'new'), (${FIRST} + 1, NULL, 1, 'new')) AS s(day, id, v, note)
+    WHERE day BETWEEN @start_date AND @end_date`,
+  'models/stamped.sql': `MODEL (name a.stamped, kind SCD_TYPE_2 (unique_key id, time_data_type DATE), columns (id INT, v INT, updated_at DATE));
+    SELECT id, v, updated_at FROM (VALUES
+      (${FIRST}, 1, 1, ${FIRST}), (${FIRST}, 1, 2, ${FIRST} + 1), (${FIRST}, 2, 1, ${FIRST}),
+      (${FIRST} + 1, 1, 3, ${FIRST} + 2), (${FIRST} + 1, 2, 9, ${FIRST})) AS s(day, id, v, updated_at)
+    WHERE day BETWEEN @start_date AND @end_date`,
   // Its audit blocks until four builds have failed.
   'models/log.sql': `MODEL (name a.log, kind INCREMENTAL_UNMANAGED, audits (patience));
     SELECT @start_date AS day, range AS n FROM range(3);
@@ -121,10 +131,32 @@ describe.each(['a DuckDB file', 'a Quack server', 'a DuckLake'])('in %s', (name)
     for (const nth of [1, 2]) await day(project, 'a.balance', nth)
     expect(await tableOf(project, 'a.balance', 'total')).toEqual([{ total: 1 }, { total: 2 }])
 
+    await expectHistories(project)
     await expectAppendedOnce(project)
     await expectBlockedFourTimes(project)
   })
 })
+
+async function expectHistories(project: PlannedProject): Promise<void> {
+  expect(await day(project, 'a.history', 1)).toMatchObject({ rows: 3, rowsDuplicate: 1 })
+  const first = await day(project, 'a.history', 2)
+  expect(first).toMatchObject({ rows: 1 })
+  expect(await day(project, 'a.history', 2, { number: 2 })).toEqual(first)
+  const [epoch, now] = ['1970-01-01 00:00:00', NOW.replace('T', ' ').replace('Z', '')]
+  expect(await tableOf(project, 'a.history', 'id, v, note, valid_from, valid_to')).toEqual([
+    { id: 1, v: 1, note: null, valid_from: epoch, valid_to: now },
+    { id: 1, v: 2, note: 'new', valid_from: now, valid_to: null },
+    { id: 3, v: 3, note: 'old', valid_from: epoch, valid_to: now },
+    { id: null, v: 1, note: 'new', valid_from: epoch, valid_to: null },
+  ])
+  expect(await day(project, 'a.stamped', 1)).toMatchObject({ rows: 2, rowsDuplicate: 1 })
+  expect(await day(project, 'a.stamped', 2)).toMatchObject({ rows: 1 })
+  expect(await tableOf(project, 'a.stamped', 'id, v, valid_from, valid_to')).toEqual([
+    { id: 1, v: 2, valid_from: '1970-01-01', valid_to: '2024-01-03' },
+    { id: 1, v: 3, valid_from: '2024-01-03', valid_to: null },
+    { id: 2, v: 1, valid_from: '1970-01-01', valid_to: null },
+  ])
+}
 
 async function expectAppendedOnce(project: PlannedProject): Promise<void> {
   const step = { ...project.step('a.appended'), interval: interval(1) }

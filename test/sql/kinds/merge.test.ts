@@ -40,6 +40,8 @@ async function write(kind: ModelKind, query: string, options: Partial<KindInput>
     query,
     staged: false,
     interval: [0, 1] as const,
+    executionMs: 0,
+    isFirstLoad: 'FALSE',
   }
   const { statements, measured, cleanup } = kindWrite({ ...input, ...options })
   for (const statement of statements) await connection.run(statement)
