@@ -11,6 +11,7 @@ import {
   promotionScript,
   readBegunPromotions,
   readPromoter,
+  withKnownColumns,
   type Promotion,
 } from '../state/promotion.ts'
 import { readStateVersion, STATE_VERSION } from '../state/schema.ts'
@@ -29,7 +30,7 @@ export async function promote(leases: CatalogLeases, promotion: Promotion): Prom
     const name = main.database.catalog
     for (const catalog of catalogs) await promoteIn(leases, catalog, { promotion, main: name })
   }
-  await run(leases, { catalog: null, promotion, script: promotionScript(promotion) })
+  await run(leases, { catalog: null, promotion, script: promotionScript })
 }
 
 /**
@@ -65,7 +66,7 @@ async function promoteIn(
   const lease = await leases.in(catalog)
   if (await isPromoted(lease, promotion)) return
   try {
-    await run(leases, { catalog, promotion, script: catalogPromotion(promotion, catalog, main) })
+    await run(leases, { catalog, promotion, script: (known) => catalogPromotion(known, catalog, main) })
   } catch (error) {
     if (error instanceof MillraceError) throw error
     const { message, retryable } = classifySqlError(error)
@@ -84,14 +85,16 @@ async function promoteIn(
 interface Part {
   catalog: string | null
   promotion: Promotion
-  script: string
+  script: (promotion: Promotion) => string
 }
 
 async function run(leases: CatalogLeases, { catalog, promotion, script }: Part): Promise<void> {
   const lease = await leases.in(catalog)
   try {
+    const onViews = lease.database.capabilities.viewColumnComments
+    const known = await withKnownColumns(lease, promotion, { catalog, onViews })
     // What a view shows may be a view itself, of tables elsewhere.
-    await leases.besideLakes(() => lease.script(script))
+    await leases.besideLakes(() => lease.script(script(known)))
   } catch (error) {
     // Any error of a commit leaves its outcome open: the environment's record decides.
     if (await isPromoted(lease, promotion)) return

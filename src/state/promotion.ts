@@ -4,6 +4,7 @@
  */
 import type { Lease } from '../connections/lease.ts'
 import type { RelationName } from '../project/model.ts'
+import { commentStatements, onColumns, type Comments } from '../sql/comments.ts'
 import { quoteIdentifier, quoteRelation, quoteString } from '../sql/identifiers.ts'
 import type { EnvironmentModel, Occupant } from './environments.ts'
 
@@ -17,7 +18,7 @@ export interface Promotion {
   /** The build's run. */
   promotedBy: string
   /** Views to create or move, each with the relation it shows, which is in the same catalog and names none. */
-  views: { view: RelationName; shows: RelationName }[]
+  views: { view: RelationName; shows: RelationName; comments?: Comments }[]
   drops: RelationName[]
   /** Strangers that make room, with the name they get. */
   renames: (Occupant & { to: string })[]
@@ -87,6 +88,39 @@ export function promotionScript(promotion: Promotion): string {
   ].join(';\n')
 }
 
+/**
+ * The promotion with comments only on columns that its views in a catalog will have: what a model describes besides is no reason to
+ * fail. Its tables are there already. @param onViews whether the database has comments on columns of views.
+ */
+export async function withKnownColumns(
+  session: Session,
+  promotion: Promotion,
+  { catalog, onViews }: { catalog: string | null; onViews: boolean },
+): Promise<Promotion> {
+  const { views } = promotion
+  const described = views.filter(
+    ({ view, comments }) => view.catalog === catalog && Object.keys(comments?.columns ?? {}).length > 0,
+  )
+  const columns = onViews && described.length > 0 ? await readColumns(session, described) : new Map<string, string[]>()
+  return {
+    ...promotion,
+    views: views.map((one) => {
+      if (one.comments === undefined || one.view.catalog !== catalog) return one
+      return { ...one, comments: onColumns(one.comments, columns.get(one.shows.name) ?? []) }
+    }),
+  }
+}
+
+/** By the name of the physical table, which is unique. */
+async function readColumns(session: Session, views: Promotion['views']): Promise<Map<string, string[]>> {
+  const names = views.map(({ shows }) => quoteString(shows.name)).join(', ')
+  const rows = await session.rows<{ table_name: string; columns: string[] }>(
+    `SELECT table_name, list(column_name) AS columns FROM duckdb_columns()
+     WHERE database_name = current_database() AND table_name IN (${names}) GROUP BY table_name`,
+  )
+  return new Map(rows.map(({ table_name, columns }) => [table_name, columns]))
+}
+
 /** Who made the promotion that brought the session's database to its revision; null when it is at another. */
 export async function readPromoter(session: Session, promotion: Promotion): Promise<string | null> {
   const [row] = await session.rows<{ promoted_by: string }>(
@@ -142,10 +176,10 @@ function moves({ views, drops, renames }: Promotion, catalog: string | null): st
       ),
     ...[...schemas].map((schema) => `CREATE SCHEMA IF NOT EXISTS ${quoteIdentifier(schema)}`),
     ...drops.filter(isHere).map((view) => `DROP VIEW IF EXISTS ${quoteRelation(local(view))}`),
-    ...own.map(
-      ({ view, shows }) =>
-        `CREATE OR REPLACE VIEW ${quoteRelation(local(view))} AS SELECT * FROM ${quoteRelation(shows)}`,
-    ),
+    ...own.flatMap(({ view, shows, comments }) => [
+      `CREATE OR REPLACE VIEW ${quoteRelation(local(view))} AS SELECT * FROM ${quoteRelation(shows)}`,
+      ...(comments === undefined ? [] : commentStatements(local(view), 'VIEW', comments)),
+    ]),
   ]
 }
 

@@ -1,7 +1,9 @@
 /** What promotion will move, and whether a stranger stands in its way. */
+import type { EnvironmentEntry } from '../../graph/plan-context.ts'
 import type { BuildId } from '../../payloads.ts'
 import type { RelationName } from '../../project/model.ts'
 import type { Project } from '../../project/project.ts'
+import { commentsOf } from '../../sql/comments.ts'
 import { displayName } from '../../sql/identifiers.ts'
 import { environmentView, physicalRelation } from '../../sql/physical.ts'
 import type { EnvironmentModel } from '../../state/environments.ts'
@@ -36,12 +38,13 @@ export async function planPromotion(
   const tables = new Map(plan.models.filter(({ hasTable }) => hasTable).map(({ name, version }) => [name, version]))
   const views: Promotion['views'] = []
   const models = plan.target.map((entry): EnvironmentModel => {
-    const relation = definitions.get(entry.model)?.definition.model.relation
-    if (relation === undefined) return { ...entry, view: current.get(entry.model)?.view ?? null }
+    const model = definitions.get(entry.model)?.definition.model
+    if (model === undefined) return { ...entry, view: current.get(entry.model)?.view ?? null }
     const version = tables.get(entry.model)
-    const view = version === undefined ? null : environmentView(relation, environment)
-    if (view !== null && version !== undefined && current.get(entry.model)?.version !== entry.version) {
-      views.push({ view, shows: physicalRelation(relation, version) })
+    const view = version === undefined ? null : environmentView(model.relation, environment)
+    if (view !== null && version !== undefined && isMoved(entry, current.get(entry.model))) {
+      const comments = commentsOf(model)
+      views.push({ view, shows: physicalRelation(model.relation, version), ...(comments === null ? {} : { comments }) })
     }
     return { ...entry, view }
   })
@@ -62,6 +65,11 @@ export async function planPromotion(
     renames: leases === null ? [] : await planRenames(project, leases, claim),
     models,
   }
+}
+
+/** Also where only the metadata changed: a view that is made again has no comments but those it is given. */
+function isMoved(entry: EnvironmentEntry, current: EnvironmentEntry | undefined): boolean {
+  return current?.version !== entry.version || current.metadataHash !== entry.metadataHash
 }
 
 /** Without views of catalogs that are not attached any more, or not written to: those stay behind. */

@@ -6,6 +6,7 @@ import type { KindInput, TableColumn } from '../../sql/kinds/kind-write.ts'
 import { isHistory, updatedAtOf } from '../../sql/kinds/scd-columns.ts'
 import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
 import { nothingLoaded } from '../../state/ledger.ts'
+import { keepComments } from './step-comments.ts'
 import { ensureTable } from './step-statements.ts'
 import { columnType, renderOptions, tableColumns, type StepWork } from './step-work.ts'
 
@@ -20,6 +21,7 @@ export async function kindInput(work: StepWork, query: string): Promise<Omit<Kin
   const isKept = hasInterval(model.kind)
   if (isKept || model.self_referencing) await ensureTable(work, query)
   const columns = isKept && step.interval !== null ? await tableColumns(lease, work) : []
+  if (isKept) await keepComments(work, columns)
   const { time_column: time } = model.kind
   assertUpdatedAt(work, columns)
   if (time !== undefined && step.interval !== null) {

@@ -5,7 +5,7 @@
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { uploadedTable, uploadName, type Upload } from '../../connections/upload.ts'
-import { isSerial } from '../../project/model.ts'
+import { hasInterval, isSerial } from '../../project/model.ts'
 import { kindWrite } from '../../sql/kinds/index.ts'
 import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
 import { auditGuards, guardFailure, passedAudits } from './audit-step.ts'
@@ -13,6 +13,7 @@ import { kindInput } from './kind-input.ts'
 import { readRecorded } from './other-attempt.ts'
 import { inStatement, joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
+import { replacedComments } from './step-comments.ts'
 import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
 import type { StepWork } from './step-work.ts'
 
@@ -56,11 +57,12 @@ async function writing(work: StepWork): Promise<Writing> {
   const before = await preStatements(work)
   const after = await postStatements(work)
   const write = kindWrite({ ...(await kindInput(work, query)), staged: false })
+  const comments = hasInterval(definition.model.kind) ? [] : await replacedComments(work, query)
   const fence = isSerial(definition.model.kind) ? [fenceUpdate(step.version)] : []
   // Temporary tables are measured behind the audits, and end with the session.
   const drops = uploads.map(({ name }) => `DROP TABLE ${uploadedTable(name)}`)
   return {
-    statements: [...fence, ...before, ...write.statements, ...drops, ...after],
+    statements: [...fence, ...before, ...write.statements, ...drops, ...after, ...comments],
     measured: write.measured ?? `'{}'`,
     uploads,
   }

@@ -2,7 +2,7 @@
 import { CommitOutcomeUnknown } from '../../connections/commit-outcome-unknown.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import type { Transaction } from '../../connections/transaction.ts'
-import { isSerial } from '../../project/model.ts'
+import { hasInterval, isSerial } from '../../project/model.ts'
 import { kindWrite } from '../../sql/kinds/index.ts'
 import type { KindWrite } from '../../sql/kinds/kind-write.ts'
 import { createStage } from '../../sql/materialize.ts'
@@ -12,6 +12,7 @@ import { kindInput } from './kind-input.ts'
 import { readRecorded } from './other-attempt.ts'
 import { joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
+import { replacedComments } from './step-comments.ts'
 import { ledgerRecord, postStatements, preStatements, resultRecord, stepQuery } from './step-statements.ts'
 import type { StepWork } from './step-work.ts'
 import { writeScript } from './write-script.ts'
@@ -33,6 +34,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     await work.lease.stage(createStage(rendered))
   }
   const write = kindWrite({ ...input, staged })
+  const comments = hasInterval(work.definition.model.kind) ? [] : await replacedComments(work, rendered)
   work.say('waiting to write')
   return work.lease.transaction(async (tx) => {
     work.say('writing')
@@ -51,7 +53,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     const numbers = { ...NOTHING_WRITTEN, ...written }
     const result = { ...numbers, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
     work.say('committing')
-    await commit(tx, [...write.cleanup, ledgerRecord(work), resultRecord(work, result)])
+    await commit(tx, [...write.cleanup, ...comments, ledgerRecord(work), resultRecord(work, result)])
     return result
   })
 }

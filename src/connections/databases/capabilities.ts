@@ -8,6 +8,7 @@ export const LOCAL_DUCKDB = {
   uniqueKeys: true,
   writers: 'many',
   localFiles: true,
+  viewColumnComments: true,
 } satisfies Partial<DatabaseCapabilities>
 
 /** The service's. */

@@ -35,7 +35,8 @@ export function capabilitiesOf(database: AttachedDatabase): DatabaseCapabilities
       return MOTHERDUCK
     case 'ducklake': {
       const processes = database.catalog.kind === 'postgres' ? 'many' : 'one'
-      return { ...LOCAL_DUCKDB, persistent: true, checkpoints: false, uniqueKeys: false, writers: 'one', processes }
+      const lake = { uniqueKeys: false, writers: 'one', viewColumnComments: false } as const
+      return { ...LOCAL_DUCKDB, ...lake, persistent: true, checkpoints: false, processes }
     }
     case 'postgres':
     case 'sqlite':

@@ -29,6 +29,8 @@ export interface DatabaseCapabilities {
   processes: 'many' | 'one'
   /** SQL reads the files of this machine. */
   localFiles: boolean
+  /** Columns of views can have comments, as those of tables do. */
+  viewColumnComments: boolean
 }
 
 /** What a lease authenticates with. */

@@ -44,6 +44,7 @@ const CAPABILITIES: DatabaseCapabilities = {
   writers: 'many',
   processes: 'many',
   localFiles: false,
+  viewColumnComments: true,
 }
 
 /** What the server's own extension needs. */

@@ -18,11 +18,15 @@ const DAY_MS = 86_400_000
 const FIRST = `DATE '2024-01-01'`
 const FILES = {
   // Duplicates and NULLs in the very first load.
-  'models/keyed.sql': `MODEL (name a.keyed, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key (x, y)));
+  'models/keyed.sql': `MODEL (name a.keyed, description 'what it''s of', column_descriptions (x = 'one', absent = 'none'), kind INCREMENTAL_BY_UNIQUE_KEY (unique_key (x, y)));
     SELECT day, x, y, v FROM (VALUES
       (${FIRST}, 1, NULL, 1), (${FIRST}, 1, NULL, 9), (${FIRST}, NULL, 1, 2), (${FIRST}, 1, NULL, NULL), (${FIRST}, 3, 3, 3),
       (${FIRST} + 1, 1, NULL, 5), (${FIRST} + 1, 4, 4, 4)) AS s(day, x, y, v)
     WHERE day BETWEEN @start_date AND @end_date`,
+  'models/told.sql': `MODEL (name a.told, kind FULL, description 'told', column_descriptions (N = 'a number', absent = 'none'));
+    SELECT 1 AS n`,
+  'models/seen.sql': `MODEL (name a.seen, kind VIEW, description 'seen');
+    SELECT 1 AS n -- a number seen`,
   'models/merged.sql': `MODEL (name a.merged, kind INCREMENTAL_BY_UNIQUE_KEY (
       unique_key id,
       when_matched (WHEN MATCHED AND source.v > target.v THEN UPDATE SET target.v = source.v, target.changed = @start_date),
@@ -103,6 +107,10 @@ describe.each(['a DuckDB file', 'a Quack server', 'a DuckLake'])('in %s', (name)
       { x: 4, y: 4, v: 4 },
       { x: null, y: 1, v: 2 },
     ])
+
+    for (const model of ['a.told', 'a.seen']) await day(project, model, 1)
+    const onView = name === 'a DuckLake' ? [] : ['n: a number seen']
+    expect(await commentsIn(project)).toEqual(['n: a number', ...onView, 'x: one', 'seen', 'told', "what it's of"])
 
     await day(project, 'a.merged', 1)
     await day(project, 'a.merged', 2)
@@ -216,6 +224,17 @@ async function statementsOf(work: () => Promise<unknown>): Promise<number> {
   await work()
   end()
   return statements
+}
+
+/** On physical tables and views, those on columns first. */
+async function commentsIn(project: PlannedProject): Promise<string[]> {
+  const here = `schema_name = 'millrace__a' AND database_name = current_database() AND comment IS NOT NULL`
+  const rows = await project.rows<{ said: string }>(
+    `SELECT column_name || ': ' || comment AS said, 0 AS nth FROM duckdb_columns() WHERE ${here}
+     UNION ALL SELECT comment, 1 FROM duckdb_tables() WHERE ${here}
+     UNION ALL SELECT comment, 1 FROM duckdb_views() WHERE ${here} ORDER BY nth, said`,
+  )
+  return rows.map(({ said }) => said)
 }
 
 /** Builds a model's nth day, in a build of its own. */

@@ -77,6 +77,24 @@ export function dataCases(subject: Subject): void {
     if (localFiles) expect(await one.rows("SELECT count(*) AS n FROM 'data/*.csv'")).toEqual([{ n: 2 }])
   })
 
+  const { viewColumnComments } = promisesOf(subject)
+  test(`comments on tables, their columns and views are kept (viewColumnComments: ${viewColumnComments})`, async () => {
+    const { lease } = await openSubject(subject)
+    await using one = await lease()
+    await one.run('CREATE TABLE t AS SELECT 1 AS x; CREATE VIEW v AS SELECT * FROM t')
+    const comment = (on: string): Promise<void> => one.script(`COMMENT ON ${on} IS 'of ${on}'`)
+    for (const on of ['TABLE t', 'COLUMN t.x', 'VIEW v']) await comment(on)
+    if (viewColumnComments) await comment('COLUMN v.x')
+    else await expect(comment('COLUMN v.x')).rejects.toThrow(/Cannot comment on columns/)
+    const here = 'database_name = current_database() AND comment IS NOT NULL'
+    const found = await one.rows<{ comment: string }>(
+      `SELECT comment FROM duckdb_tables() WHERE ${here} UNION ALL SELECT comment FROM duckdb_columns() WHERE ${here}
+       UNION ALL SELECT comment FROM duckdb_views() WHERE ${here} ORDER BY ALL`,
+    )
+    const ofView = viewColumnComments ? ['of COLUMN v.x'] : []
+    expect(found.map((row) => row.comment)).toEqual(['of COLUMN t.x', ...ofView, 'of TABLE t', 'of VIEW v'])
+  })
+
   test('tables are made, replaced, renamed and dropped, views follow them, and both are listed', async () => {
     const { lease } = await openSubject(subject)
     await using one = await lease()

@@ -10,9 +10,16 @@ const duckdb: DatabaseCapabilities = {
   writers: 'many',
   processes: 'one',
   localFiles: true,
+  viewColumnComments: true,
 }
 
-const ducklake: DatabaseCapabilities = { ...duckdb, checkpoints: false, uniqueKeys: false, writers: 'one' }
+const ducklake: DatabaseCapabilities = {
+  ...duckdb,
+  checkpoints: false,
+  uniqueKeys: false,
+  writers: 'one',
+  viewColumnComments: false,
+}
 
 const server = { checkpoints: false, processes: 'many' } as const
 
