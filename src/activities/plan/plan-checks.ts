@@ -1,4 +1,5 @@
 /** What makes a project that loads one that cannot be built here and now. */
+import { typedColumns } from '../../project/cast-columns.ts'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Lease } from '../../connections/lease.ts'
@@ -37,12 +38,12 @@ export function assertBuildable(project: Project, models: readonly Model[]): voi
     if (model.signals.length > 0) refuse(`model '${model.name}': signals are not supported yet`, model, leaveOut)
     if (model.on_virtual_update.length > 0)
       refuse(`model '${model.name}': ON_VIRTUAL_UPDATE is not supported yet`, model, leaveOut)
-    if (model.self_referencing && model.columns === null) {
+    if (model.self_referencing && typedColumns(model) === null) {
       problems.push(
-        new MillraceError('MODEL', `model '${model.name}' reads itself and needs declared columns`, {
+        new MillraceError('MODEL', `model '${model.name}' reads itself: expected the type of each of its columns`, {
           file: model.file,
           line: model.line,
-          hint: 'add columns (name TYPE, …) to the MODEL header',
+          hint: 'add columns (name TYPE, …) to the MODEL header, or cast each column of the query: x::TYPE AS name',
         }),
       )
     }

@@ -41,7 +41,8 @@ function explainDeclared(work: StepWork, query: readonly TableColumn[]): Millrac
 /** A value that a declared column's type cannot hold. */
 function explainCast(work: StepWork, query: readonly TableColumn[], error: unknown): MillraceError | null {
   const { message, position } = classifySqlError(error)
-  const declared = work.definition.model.columns
+  const { kind, columns } = work.definition.model
+  const declared = columns === null ? null : queryColumns(kind, columns)
   const shown = position?.text.replaceAll(/^\.\.\.|\.\.\.$/g, '').trim() ?? ''
   // Else it is a cast of the query's own.
   if (declared === null || shown === '' || !selectCasts(declared).includes(shown)) return null

@@ -38,16 +38,18 @@ export async function keepComments(work: StepWork, columns: readonly TableColumn
     all,
     columns.map(({ name }) => name),
   )
-  // Other batches of the model ask at the same time.
-  await project.together(`comments on ${step.version}`, async () => {
-    if (isSame(comments, await readComments(work))) return
-    try {
+  let own = false
+  try {
+    // Other batches of the model ask at the same time.
+    await project.together(`comments on ${step.version}`, async () => {
+      own = true
+      if (isSame(comments, await readComments(work))) return
       await lease.script(joinStatements(commentStatements(table, 'TABLE', comments)))
-    } catch (error) {
-      // Somebody else writes to the table: a later step finds that they are missing still.
-      if (classifySqlError(error).kind !== 'conflict') throw error
-    }
-  })
+    })
+  } catch (error) {
+    // Somebody else writes to the table, or the batch that asked was cancelled: a later step finds that they are missing still.
+    if (own && classifySqlError(error).kind !== 'conflict') throw error
+  }
 }
 
 async function readComments({ lease, table }: StepWork): Promise<Comments> {

@@ -1,5 +1,6 @@
 /** The SQL of a step, whatever shape its transaction has: what it reads, what surrounds that, what is recorded. */
 import { unitsOf } from '../../graph/intervals.ts'
+import { typedColumns } from '../../project/cast-columns.ts'
 import { hasInterval, type SqlText } from '../../project/model.ts'
 import { renderQuery, renderStatement } from '../../project/render-model.ts'
 import { createKindTable, kindQuery } from '../../sql/kinds/index.ts'
@@ -30,7 +31,9 @@ async function statements(work: StepWork, texts: readonly SqlText[]): Promise<st
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */
 export async function ensureTable(work: StepWork, query: string): Promise<void> {
   const { lease, project, step, table, definition, signal } = work
-  const create = createKindTable(definition.model, table, query)
+  const { model } = definition
+  const columns = model.self_referencing ? typedColumns(model) : model.columns
+  const create = createKindTable({ kind: model.kind, columns }, table, query)
   for (;;) {
     let own = false
     try {

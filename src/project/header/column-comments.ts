@@ -9,7 +9,8 @@ const CLAUSES = new Set(
 /** A last word that is no alias. */
 const NO_NAME = new Set(['NULL', 'TRUE', 'FALSE', 'END'])
 
-interface Projection {
+export interface Projection {
+  /** Without comments. */
   tokens: Token[]
   comments: Token[]
 }
@@ -30,7 +31,8 @@ export function columnComments(tokens: readonly Token[]): Record<string, string>
   return found
 }
 
-function projectionsOf(tokens: readonly Token[]): Projection[] {
+/** The projections of the query's first SELECT that is not in brackets. */
+export function projectionsOf(tokens: readonly Token[]): Projection[] {
   const start = selectIndex(tokens)
   if (start === -1) return []
   const projections: Projection[] = [{ tokens: [], comments: [] }]
