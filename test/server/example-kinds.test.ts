@@ -55,7 +55,7 @@ test('one model of each kind, three days in a row', async () => {
     { day: '2024-03-02', events: 2 },
     { day: '2024-03-03', events: 4 },
   ])
-  expect(await history(project.rows, 'shop.customers')).toEqual([
+  expect(await history((sql) => project.rows(sql), 'shop.customers')).toEqual([
     { id: 1, plan: 'free', open: false },
     { id: 1, plan: 'team', open: true },
     { id: 2, plan: 'free', open: false },
@@ -63,7 +63,9 @@ test('one model of each kind, three days in a row', async () => {
     { id: 3, plan: 'team', open: true },
     { id: 4, plan: 'free', open: true },
   ])
-  expect(await history(project.rows, 'shop.customer_plans')).toEqual(await history(project.rows, 'shop.customers'))
+  expect(await history((sql) => project.rows(sql), 'shop.customer_plans')).toEqual(
+    await history((sql) => project.rows(sql), 'shop.customers'),
+  )
 }, 120_000)
 
 function history(rows: (sql: string) => Promise<Record<string, unknown>[]>, table: string) {
