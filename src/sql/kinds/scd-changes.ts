@@ -9,9 +9,9 @@ import { instant, isByColumn, sourceColumns, updatedAtOf, validityOf } from './s
  * A temporary table with one row for each key of the batch: its columns, its key, and
  * - "is known": the key has an open row
  * - "is new": a row is added for it
- * - "since": when a row begins where none is open before it
- * - "until": when the open row ends and the new one begins
- * Names with a blank, or with one of SQL's words, since a model's columns have names as well.
+ * - "valid since": when a row begins where none is open before it
+ * - "valid until": when the open row ends and the new one begins
+ * Names with a blank, since a model's columns have names as well.
  */
 export const CHANGES = 'millrace_changes'
 
@@ -40,7 +40,7 @@ WITH typed AS (SELECT ${typed.join(', ')} FROM ${STAGE}),
     QUALIFY row_number() OVER (PARTITION BY ${key.map((expression) => `(${expression})`).join(', ')} ORDER BY ${order}) = 1),
   open AS (SELECT *, ${values}, TRUE AS "is open" FROM ${quoteRelation(table)} WHERE ${validTo} IS NULL)${closedKeys(input)}
 SELECT source.*, "is open" IS NOT NULL AS "is known", "is open" IS NULL OR coalesce(${changed}, FALSE) AS "is new",
-  ${since} AS "since", ${until} AS "until"
+  ${since} AS "valid since", ${until} AS "valid until"
 FROM source LEFT JOIN open ON ${sameKey(key, 'open', 'source')}${isByColumn(kind) ? '' : ` LEFT JOIN closed ON ${sameKey(key, 'closed', 'source')}`}`
 }
 

@@ -37,7 +37,7 @@ function fillOpen({ table, kind, columns }: KindInput): string {
     name: quoteIdentifier(name),
     offer: quoteIdentifier(name),
   }))
-  const filled = [...known, { name: quoteIdentifier(from), offer: '"since"' }]
+  const filled = [...known, { name: quoteIdentifier(from), offer: '"valid since"' }]
   const offers = filled.map(({ offer }, nth) => `${offer} AS ${offerName(nth)}`)
   const sets = filled.map(({ name }, nth) => `${name} = coalesce(open.${name}, change.${offerName(nth)})`)
   const gains = filled.map(({ name }, nth) => `(open.${name} IS NULL AND change.${offerName(nth)} IS NOT NULL)`)
@@ -48,8 +48,8 @@ WHERE ${isOpen(kind)} AND ${matchesKey(key, 'change')} AND (${gains.join(' OR ')
 
 function closeChanged({ table, kind }: KindInput): string {
   const key = kind.unique_key ?? []
-  return `UPDATE ${quoteRelation(table)} AS open SET ${quoteIdentifier(validityOf(kind).to)} = change."until"
-FROM (SELECT ${keyList(key, CHANGES)}, "until" FROM ${CHANGES} WHERE "is known" AND "is new") AS change
+  return `UPDATE ${quoteRelation(table)} AS open SET ${quoteIdentifier(validityOf(kind).to)} = change."valid until"
+FROM (SELECT ${keyList(key, CHANGES)}, "valid until" FROM ${CHANGES} WHERE "is known" AND "is new") AS change
 WHERE ${isOpen(kind)} AND ${matchesKey(key, 'change')}`
 }
 
@@ -64,7 +64,7 @@ function addNew({ table, kind, columns }: KindInput): string {
   const { from } = validityOf(kind)
   const names = sourceColumns(kind, columns).map(({ name }) => quoteIdentifier(name))
   return `INSERT INTO ${quoteRelation(table)} (${[...names, quoteIdentifier(from)].join(', ')})
-SELECT ${names.join(', ')}, CASE WHEN "is known" THEN "until" ELSE "since" END FROM ${CHANGES} WHERE "is new"`
+SELECT ${names.join(', ')}, CASE WHEN "is known" THEN "valid until" ELSE "valid since" END FROM ${CHANGES} WHERE "is new"`
 }
 
 function isOpen(kind: KindInput['kind']): string {

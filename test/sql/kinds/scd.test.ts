@@ -329,6 +329,28 @@ describe('columns', () => {
     ])
   })
 
+  test('may be called like what the statements speak of', async () => {
+    const names = ['open', 'source', 'closed', 'change', 'typed', 'ended', 'arrived', 'since', 'until', 'value']
+    for (const kind of [
+      'SCD_TYPE_2 (unique_key source',
+      `SCD_TYPE_2_BY_COLUMN (columns [${names.join(', ')}], unique_key source`,
+    ]) {
+      const selected = names.map((name) => (name === 'source' ? 'id AS source' : `status AS ${name}`)).join(', ')
+      const history = await openHistory(
+        `MODEL (name k.m, kind ${kind}, invalidate_hard_deletes true)); SELECT ${selected}, updated_at FROM raw.cust`,
+      )
+      await source([row('1', 'new', '2024-01-01 00:00:00'), row('2', null, '2024-01-01 00:00:00')])
+      await history.load('2024-01-01T00:00:00')
+      await source([row('1', 'old', '2024-01-02 00:00:00')])
+      await history.load('2024-01-02T00:00:00')
+      expect(await history.rows('source, open, until, valid_from, valid_to'), kind).toEqual([
+        ['1', 'new', 'new', EPOCH, '2024-01-02 00:00:00'],
+        ['1', 'old', 'old', '2024-01-02 00:00:00', null],
+        ['2', null, null, EPOCH, '2024-01-02 00:00:00'],
+      ])
+    }
+  })
+
   test('a query that returns valid_from and valid_to itself is not asked for them', async () => {
     const history = await openHistory(
       `MODEL (name k.m, kind SCD_TYPE_2_BY_COLUMN (unique_key id, columns *));
