@@ -26,10 +26,14 @@ export interface PlannedProject {
   steps: readonly BuildStep[]
   /** The first step of a model. */
   step(model: string): BuildStep
-  /** Starts the activity that builds it. */
+  /** What the activity that builds it gets. */
+  input(step: BuildStep, options?: Pick<AttemptOptions, 'runId'>): StepInput
+  /** Starts that activity. */
   attempt(step: BuildStep, options?: AttemptOptions): Attempt
   lease(): Promise<Lease>
   rows<T = Record<string, unknown>>(sql: string): Promise<T[]>
+  /** Lets go of its database, for other processes; nothing can be attempted then. The test's end does it, too. */
+  close(): Promise<void>
 }
 
 export interface AttemptOptions {
@@ -58,10 +62,9 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`
   const registry = createConnectionRegistry()
   const owner = registry.attach('test')
   const projects = new WorkerProjects([root], { env: {}, registry })
-  onTestFinished(async () => {
-    await owner.detach()
-    await projects.close()
-  })
+  let closing: Promise<void> | null = null
+  const close = (): Promise<void> => (closing ??= owner.detach().then(() => projects.close()))
+  onTestFinished(close)
   const executionMs = Date.parse(now)
   const request = { build: { workflowId: 'build', runId: RUN }, executionMs }
   const planning: Promise<BuildPlan | Occupied> = new MockActivityEnvironment().run(() =>
@@ -73,28 +76,32 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`
   const config = parseConnection(connection ?? { type: 'duckdb', database: join(root, 'w.duckdb') }, { root, env: {} })
   const lease = (): Promise<Lease> => registry.lease(config, { holder: 'test' })
 
+  const inputOf: PlannedProject['input'] = (step, { runId = RUN } = {}) => ({
+    build: { workflowId: 'build', runId },
+    project: plan.project,
+    environment: plan.environment,
+    gateway: plan.gateway,
+    index: steps.findIndex(({ model }) => model === step.model),
+    step,
+    executionMs,
+    lockTimeoutSeconds: 10,
+  })
+
   return {
     root,
     plan,
     steps,
     lease,
+    close,
+    input: inputOf,
     step(model) {
       const found = steps.find((step) => step.model === model)
       if (found === undefined) throw new Error(`no step of '${model}'`)
       return found
     },
-    attempt(step, { runId = RUN, number = 1 } = {}) {
+    attempt(step, { runId, number = 1 } = {}) {
       const environment = new MockActivityEnvironment({ attempt: number }, { logger: QUIET })
-      const input: StepInput = {
-        build: { workflowId: 'build', runId },
-        project: plan.project,
-        environment: plan.environment,
-        gateway: plan.gateway,
-        index: steps.findIndex(({ model }) => model === step.model),
-        step,
-        executionMs,
-        lockTimeoutSeconds: 10,
-      }
+      const input = inputOf(step, runId === undefined ? {} : { runId })
       const outcome: Promise<StepOutcome> = environment.run(() => buildModel(projects, input))
       // A test looks at it when it likes; until then it is nobody's unhandled rejection.
       outcome.catch(() => undefined)

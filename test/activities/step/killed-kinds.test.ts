@@ -7,15 +7,15 @@ import { fileURLToPath } from 'node:url'
 import { expect, onTestFinished, test } from 'vitest'
 import type { StepsScript } from '../../fixtures/steps.ts'
 import { planForAttempts } from '../../helpers/attempts.ts'
-import { createProject, query, writeFiles } from '../../helpers/project.ts'
-import type { BuildStep, StepInput, StepOutcome } from '../../../src/payloads.ts'
+import { query, writeFiles } from '../../helpers/project.ts'
+import type { BuildStep, StepOutcome } from '../../../src/payloads.ts'
 import { quoteRelation } from '../../../src/sql/identifiers.ts'
 import { physicalRelation } from '../../../src/sql/physical.ts'
 
 const SCRIPT = fileURLToPath(new URL('../../fixtures/steps.ts', import.meta.url))
 const DAY_MS = 86_400_000
 const START_MS = Date.parse('2024-01-01')
-const NOW_MS = START_MS + 2 * DAY_MS
+const NOW = '2024-01-03T00:00:00Z'
 const SELECT = "SELECT id, part, v, day, updated_at FROM 'source.csv'"
 const OF_THE_DAY = `${SELECT} WHERE day BETWEEN @start_date AND @end_date`
 
@@ -58,43 +58,44 @@ model_defaults: { dialect: duckdb, start: 2024-01-01, cron: '@daily' }`,
   ),
 }
 
+/** Of each day's steps, one after the other. */
+const DEATHS = [
+  ['begun', 'committed'],
+  ['written', 'committed'],
+] as const
+
 test('a first load and a second one of every kind, killed before it writes, before its COMMIT and after it', async () => {
-  const root = await createProject(FILES)
+  // Most of their time is their start.
+  const [last, ...dying] = [null, ...DEATHS.flat()].map(startProcess)
+  const planned = await planForAttempts(FILES, NOW)
+  const { root, steps } = planned
+  await planned.close()
   const file = join(root, 'w.duckdb')
-  const planned = (await run({ project: root, planAt: NOW_MS })).answer as StepInput[]
-  expect(planned).toHaveLength(Object.keys(KINDS).length + 1)
-  const days = SOURCES.map((_, nth) =>
-    planned.map((input) => ({ ...input, build: { ...input.build, runId: runOf(nth) }, step: stepOf(input.step, nth) })),
-  )
-  for (const [nth, steps] of days.entries()) {
+  expect(steps).toHaveLength(Object.keys(KINDS).length + 1)
+  const days = SOURCES.map((_, nth) => steps.map((step) => planned.input(stepOf(step, nth), { runId: runOf(nth) })))
+  for (const [nth, deaths] of DEATHS.entries()) {
     await writeFiles(root, { 'source.csv': SOURCES[nth] ?? '' })
-    const deaths = nth === 0 ? (['begun', 'written', 'committed'] as const) : (['written', 'committed'] as const)
     for (const [before, dieWhen] of deaths.entries()) {
-      const { signal } = await run({ project: root, steps, attempt: before + 1, dieWhen })
+      const died = await dying.shift()?.run({ project: root, steps: days[nth] ?? [], attempt: before + 1, dieWhen })
       const recorded = dieWhen === 'committed' ? steps.length : 0
-      expect({ dieWhen, signal, recorded: await countSteps(file, nth) }).toEqual({
-        dieWhen,
+      expect({ signal: died?.signal, recorded: await countSteps(file, nth) }, dieWhen).toEqual({
         signal: 'SIGKILL',
         recorded,
       })
     }
   }
-  const last = await run({ project: root, steps: days.flat(), attempt: 4 })
+  const ended = await last?.run({ project: root, steps: days.flat(), attempt: 3, dieWhen: null })
 
-  const quiet = await planForAttempts(FILES, new Date(NOW_MS).toISOString())
+  const quiet = await planForAttempts(FILES, NOW)
   const outcomes: StepOutcome[] = []
   for (const [nth, source] of SOURCES.entries()) {
     await writeFiles(quiet.root, { 'source.csv': source })
     for (const step of quiet.steps) outcomes.push(await quiet.attempt(stepOf(step, nth), { runId: runOf(nth) }).outcome)
   }
-  expect(last.answer.map(rowsOf)).toEqual(outcomes.map(rowsOf))
+  expect(ended?.answer.map(rowsOf)).toEqual(outcomes.map(rowsOf))
   const expected = await tables(quiet.steps, (sql) => quiet.rows(sql))
   expect(Object.entries(expected).filter(([, rows]) => rows.length === 0)).toEqual([])
-  const found = await tables(
-    planned.map(({ step }) => step),
-    (sql) => query(file, sql),
-  )
-  expect(found).toEqual(expected)
+  expect(await tables(steps, (sql) => query(file, sql))).toEqual(expected)
 }, 120_000)
 
 function runOf(nth: number): string {
@@ -108,14 +109,24 @@ function stepOf({ fresh, ...step }: BuildStep, nth: number): BuildStep {
   return { ...step, interval, ...(nth === 0 && fresh === true ? { fresh } : {}) }
 }
 
-async function run(script: StepsScript): Promise<{ signal: NodeJS.Signals | null; answer: unknown[] }> {
-  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT, JSON.stringify(script)], {
+interface StepsProcess {
+  run(script: StepsScript): Promise<{ signal: NodeJS.Signals | null; answer: unknown[] }>
+}
+
+function startProcess(): StepsProcess {
+  const child = spawn(process.execPath, ['--import', 'tsx', SCRIPT], {
     env: { ...process.env, UV_THREADPOOL_SIZE: '64' },
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['pipe', 'pipe', 'inherit'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
-  const [output, [, signal]] = await Promise.all([text(child.stdout), once(child, 'close')])
-  return { signal: signal as NodeJS.Signals | null, answer: output === '' ? [] : (JSON.parse(output) as unknown[]) }
+  const ended = Promise.all([text(child.stdout), once(child, 'close')])
+  return {
+    async run(script) {
+      child.stdin.end(JSON.stringify(script))
+      const [output, [, signal]] = await ended
+      return { signal: signal as NodeJS.Signals | null, answer: output === '' ? [] : (JSON.parse(output) as unknown[]) }
+    },
+  }
 }
 
 function rowsOf(outcome: unknown): unknown {
