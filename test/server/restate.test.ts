@@ -1,0 +1,119 @@
+/** Histories built again: in place, and remembered until that has succeeded. */
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { builtModels, modelOf, openProject, statuses } from '../helpers/built-project.ts'
+import { createProject } from '../helpers/project.ts'
+import { startTestServer, type TestServer } from '../helpers/worker.ts'
+
+let server: TestServer
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server.close())
+
+const NOW = '2024-01-07'
+const DAYS = `MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, batch_size 2));
+SELECT ds, CAST(v AS INT) AS v FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date`
+
+test('a restatement that fails keeps the rows, is planned again, and is made good by the next build, in place', async () => {
+  const root = await createProject({
+    'models/days.sql': DAYS,
+    'models/total.sql': 'MODEL (name a.total, kind FULL);\nSELECT sum(v)::INT AS total FROM a.days',
+    'models/shown.sql': 'MODEL (name a.shown, kind VIEW);\nSELECT * FROM a.total',
+    'models/shut.sql':
+      'MODEL (name a.shut, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, disable_restatement true));\nSELECT ds, v FROM a.days WHERE ds BETWEEN @start_date AND @end_date',
+    'models/other.sql': 'MODEL (name a.other, kind FULL);\nSELECT 1 AS one',
+  })
+  const project = await openProject(server, root)
+  await project.run(
+    `CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT DATE '2024-01-01' + range::INT AS ds, '1' AS v FROM range(6)`,
+  )
+  const days = async (): Promise<unknown[]> =>
+    (await project.rows('SELECT v FROM a.days ORDER BY ds')).map(({ v }) => v)
+  await project.build({ executionTime: NOW })
+  expect(await days()).toEqual([1, 1, 1, 1, 1, 1])
+
+  await project.run(`UPDATE raw.rows SET v = CASE WHEN ds = '2024-01-05' THEN 'five' ELSE '2' END`)
+  const asked = { restate: ['a.days'], start: '2024-01-02', end: '2024-01-05', executionTime: NOW }
+  expect(await project.plan(asked)).toEqual({
+    environment: 'prod',
+    changes: [],
+    backfills: [
+      {
+        model: 'a.days',
+        intervals: [['2024-01-02T00:00:00.000Z', '2024-01-06T00:00:00.000Z']],
+        batches: 2,
+        reason: 'restated',
+      },
+      {
+        model: 'a.total',
+        intervals: [['2024-01-01T00:00:00.000Z', '2024-01-07T00:00:00.000Z']],
+        batches: 1,
+        reason: 'a.days restated',
+      },
+      {
+        model: 'a.shown',
+        intervals: [['2024-01-01T00:00:00.000Z', '2024-01-07T00:00:00.000Z']],
+        batches: 1,
+        reason: 'a.total restated',
+      },
+    ],
+    stale: [],
+    unchanged: ['a.shut'],
+    notices: ["model 'a.shut' is not restated: it has disable_restatement"],
+  })
+  expect((await project.plan({ executionTime: NOW })).backfills).toEqual([])
+
+  const failed = await project.build(asked)
+  expect(statuses(failed)).toEqual({
+    'a.days': 'error',
+    'a.total': 'skipped',
+    'a.shown': 'skipped',
+    'a.shut': 'unchanged',
+  })
+  expect(modelOf(failed, 'a.shut').reason).toBe('not restated: it has disable_restatement')
+  // The batch of the 2nd and 3rd succeeded; of the other one every row is there still.
+  expect(await days()).toEqual([1, 2, 2, 1, 1, 1])
+  expect(await project.rows('SELECT total FROM a.shown')).toEqual([{ total: 6 }])
+
+  const left = await project.plan({ executionTime: NOW })
+  expect(left.backfills).toMatchObject([
+    { model: 'a.days', intervals: [['2024-01-04T00:00:00.000Z', '2024-01-06T00:00:00.000Z']] },
+    { model: 'a.total' },
+    { model: 'a.shown' },
+  ])
+  expect(left.backfills[0]?.reason).toBe('it was to be restated, which has not succeeded yet')
+  await project.run(`UPDATE raw.rows SET v = '3'`)
+  const next = await project.build({ executionTime: NOW })
+  expect(builtModels(next)).toEqual(['a.days', 'a.shown', 'a.total'])
+  expect(await days()).toEqual([1, 2, 2, 3, 3, 1])
+  expect(await project.rows('SELECT total FROM a.shown')).toEqual([{ total: 12 }])
+  expect((await project.plan({ executionTime: NOW })).backfills).toEqual([])
+  expect(await project.rows('FROM millrace.restatements')).toEqual([])
+
+  // Asked for what cannot be done: before anything is touched.
+  for (const [input, message] of [
+    [{ restate: ['a.shut'] }, 'disable_restatement'],
+    [{ restate: ['a.days'], fullRefresh: true }, 'without fullRefresh'],
+    [{ restate: ['a.days'], select: 'a.total' }, 'without select'],
+    [{ restate: ['a.days'], onConflict: 'join' as const }, 'cannot join'],
+    [{ restate: [] }, 'at least one model'],
+  ] as const) {
+    const refused = { ...input, restate: [...input.restate], executionTime: NOW }
+    await expect(project.build(refused)).rejects.toMatchObject({
+      code: 'USAGE',
+      message: expect.stringContaining(message),
+    })
+  }
+  await expect(project.build({ restate: ['a.nothing'], executionTime: NOW })).rejects.toMatchObject({
+    code: 'SELECTION',
+  })
+
+  // What is asked for again is repeated as it was asked for: only what did not succeed then.
+  await project.run(`UPDATE raw.rows SET v = CASE WHEN ds = '2024-01-05' THEN 'five' ELSE '4' END`)
+  await project.build(asked)
+  await project.run(`UPDATE raw.rows SET v = '5'`)
+  const handle = failed.workflowId
+  const repeated = await project.build({ retryOf: handle })
+  expect(statuses(repeated)).toMatchObject({ 'a.days': 'success', 'a.total': 'success', 'a.shown': 'success' })
+  expect(await days()).toEqual([1, 4, 4, 5, 5, 1])
+})
