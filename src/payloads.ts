@@ -292,6 +292,8 @@ export interface ModelReport {
   endedAt: string | null
   durationMs: number | null
   audits: AuditResult[]
+  /** What happened to the columns of its table, where it asks to be told. */
+  warnings: string[]
   error: { code: string; message: string } | null
 }
 

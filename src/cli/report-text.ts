@@ -114,7 +114,7 @@ function modelCells({
 }
 
 /** What stands below a model's line. */
-function remarks({ audits, error }: ModelReport): string[] {
+function remarks({ audits, warnings: told = [], error }: ModelReport): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
     .map(
@@ -125,7 +125,7 @@ function remarks({ audits, error }: ModelReport): string[] {
     error === null
       ? []
       : [`${' '.repeat(7)}error[${error.code}]: ${error.message.replaceAll('\n', `\n${' '.repeat(9)}`)}`]
-  return [...warnings, ...failure]
+  return [...told.map((warning) => `${' '.repeat(7)}${warning}`), ...warnings, ...failure]
 }
 
 function changeText(category: ChangeCategory, reason: string): string {

@@ -169,6 +169,37 @@ describe('an automatic restatement', () => {
   })
 })
 
+describe('a model that is forward_only', () => {
+  const forward = (edits: Partial<TestModel> = {}): Record<string, TestModel> =>
+    edited({ fact: { options: { forward_only: true }, ...edits } })
+
+  const acyclic = (edits: Partial<TestModel>): Record<string, TestModel> => ({ ...forward(edits), mart: {} })
+
+  test('keeps its version when it changes: new intervals only, its readers are left alone', () => {
+    const state = new TestState()
+    const before = find(state.build(forward(), { now: NOW }), 'fact').version
+    const other = forward({ data: '2' })
+    const plan = state.plan(other, { now: NOW })
+    expect(find(plan, 'fact')).toMatchObject({ version: before, category: 'forward_only', adopts: true, batches: [] })
+    expect(due(plan)).toEqual([])
+    expect(plan.promotes).toBe(false)
+    state.build(other, { now: '2024-01-09' })
+    expect(find(state.plan(other, { now: '2024-01-09' }), 'fact')).toMatchObject({ category: null, adopts: false })
+    expect(ranges(state.plan(forward(), { now: '2024-01-10' }), 'fact')).toEqual(['2024-01-09 2024-01-10'])
+  })
+
+  test('keeps it when what it reads changes, and begins anew with another kind, or with a full refresh', () => {
+    const state = new TestState()
+    const before = find(state.build(acyclic({ reads: ['mart'] }), { now: NOW }), 'fact').version
+    const parent = { ...acyclic({ reads: ['mart'] }), mart: { data: '2' } }
+    expect(find(state.plan(parent, { now: NOW }), 'fact')).toMatchObject({ version: before, category: 'forward_only' })
+    const kind = acyclic({ reads: ['mart'], kind: 'INCREMENTAL_UNMANAGED' })
+    expect(find(state.plan(kind, { now: NOW }), 'fact')).toMatchObject({ isNew: true, category: 'breaking' })
+    const refreshed = state.plan(acyclic({ reads: ['mart'] }), { now: NOW, refresh: 'r' })
+    expect(find(refreshed, 'fact')).toMatchObject({ isNew: true, category: 'breaking', reason: 'full refresh' })
+  })
+})
+
 describe('what is named', () => {
   const graph = createModelGraph(
     [

@@ -1,7 +1,7 @@
 /** Histories built again: in place, and remembered until that has succeeded. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { builtModels, modelOf, openProject, statuses } from '../helpers/built-project.ts'
-import { createProject } from '../helpers/project.ts'
+import { createProject, writeFiles } from '../helpers/project.ts'
 import { startTestServer, type TestServer } from '../helpers/worker.ts'
 
 let server: TestServer
@@ -116,4 +116,43 @@ test('a restatement that fails keeps the rows, is planned again, and is made goo
   const repeated = await project.build({ retryOf: handle })
   expect(statuses(repeated)).toMatchObject({ 'a.days': 'success', 'a.total': 'success', 'a.shown': 'success' })
   expect(await days()).toEqual([1, 4, 4, 5, 5, 1])
+})
+
+test('a history that grew row by row is built again beside the old one, and shown when all of it is there', async () => {
+  const root = await createProject({
+    'models/keyed.sql': `MODEL (name a.keyed, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, batch_size 2));
+SELECT day(ds) % 2 AS id, ds, v FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date`,
+    'models/read.sql':
+      'MODEL (name a.read, kind FULL, audits (forall(criteria := (n < 5))));\nSELECT count(*)::INT AS n, sum(v)::INT AS v FROM a.keyed',
+  })
+  const project = await openProject(server, root)
+  await project.run(
+    `CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT DATE '2024-01-01' + range::INT AS ds, range::INT AS v FROM range(4)`,
+  )
+  await project.build({ executionTime: '2024-01-05' })
+  const shown = async (): Promise<unknown> => (await project.rows('FROM a.read'))[0]
+  expect(await shown()).toEqual({ n: 2, v: 5 })
+
+  // A key that is gone from the source goes only when all rows are made anew.
+  await project.run(`DELETE FROM raw.rows WHERE day(ds) % 2 = 0`)
+  await project.run(`INSERT INTO raw.rows SELECT DATE '2024-01-01', 10 FROM range(1)`)
+  const failing = {
+    'models/read.sql':
+      'MODEL (name a.read, kind FULL, audits (forall(criteria := (n > 5))));\nSELECT count(*)::INT AS n, sum(v)::INT AS v FROM a.keyed',
+  }
+  await writeFiles(root, failing)
+  const failed = await project.build({ restate: ['a.keyed'], start: '2024-01-04', executionTime: '2024-01-05' })
+  expect(statuses(failed)).toEqual({ 'a.keyed': 'success', 'a.read': 'error' })
+  expect(failed.promoted).toBe(false)
+  expect(await project.rows('SELECT count(*)::INT AS n FROM a.keyed')).toEqual([{ n: 2 }])
+  expect(await shown()).toEqual({ n: 2, v: 5 })
+
+  await writeFiles(root, { 'models/read.sql': failing['models/read.sql'].replace('n > 5', 'n < 5') })
+  const next = await project.build({ executionTime: '2024-01-05' })
+  // What was built is not built again.
+  expect(builtModels(next)).toEqual(['a.read'])
+  expect(next.promoted).toBe(true)
+  expect(await project.rows('SELECT id::INT AS id, v FROM a.keyed')).toEqual([{ id: 1, v: 2 }])
+  expect(await shown()).toEqual({ n: 1, v: 2 })
+  expect((await project.plan({ executionTime: '2024-01-05' })).backfills).toEqual([])
 })
