@@ -6,7 +6,6 @@ import type { KindInput, TableColumn } from '../../sql/kinds/kind-write.ts'
 import { isHistory, updatedAtOf } from '../../sql/kinds/scd-columns.ts'
 import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
 import { nothingLoaded } from '../../state/ledger.ts'
-
 import { evolveTable } from './evolve-table.ts'
 import { ensureTable } from './step-statements.ts'
 import { columnType, renderOptions, tableColumns, type StepWork } from './step-work.ts'
