@@ -114,7 +114,7 @@ function modelCells({
 }
 
 /** What stands below a model's line. */
-function remarks({ audits, warnings: told = [], error }: ModelReport): string[] {
+function remarks({ audits, warnings: told, error }: ModelReport): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
     .map(
