@@ -19,8 +19,8 @@ export interface DueVersion {
   /** Content of the seeds that its rows come from. */
   inputs: string
   restated: Restated | null
-  /** It is built only because a history is built again: all of that history, whatever range was asked for. */
-  onlyRestated: boolean
+  /** All of the history is built, whatever range was asked for. */
+  wholeHistory: boolean
 }
 
 /** The steps a version lacks: one for each batch, null for one without an interval. */
@@ -55,21 +55,26 @@ function wholeStep(whole: {
 /** What is missing is looked for in the range that was asked for; of a history that is built again, in all of it. */
 function askFor(
   node: PlanNode,
-  { restated, onlyRestated }: DueVersion,
+  { restated, wholeHistory }: DueVersion,
   context: PlanContext,
 ): { model: PlanNode; request: IntervalRequest } {
   const { range } = context
   const last = node.end ?? Infinity
-  if (!onlyRestated) {
+  if (!wholeHistory) {
     const start = range.start ?? node.start ?? range.now
     // Clipped, so that a model whose end has passed is finished, its lookback too.
     return { model: node, request: { start, end: Math.min(range.end, last), now: range.now } }
   }
-  // Of a model whose start moves along with the time, what was built before is history, too.
+  const start = Math.min(firstRecorded(node, restated, context), node.start ?? range.now)
+  const end = context.refresh === null ? range.now : range.end
+  return { model: { ...node, start }, request: { start, end: Math.min(end, last), now: range.now } }
+}
+
+/** Of a model whose start moves along with the time, what was built before is history, too. */
+function firstRecorded(node: PlanNode, restated: Restated | null, context: PlanContext): number {
+  if (!node.startIsInferred) return Infinity
   const before = restated?.version ?? context.environment.get(node.name)?.version ?? ''
-  const first = context.coverage.get(before)?.intervals[0]?.start ?? Infinity
-  const start = Math.min(first, node.start ?? range.now)
-  return { model: { ...node, start }, request: { start, end: Math.min(range.now, last), now: range.now } }
+  return context.coverage.get(before)?.intervals[0]?.start ?? Infinity
 }
 
 /** What an earlier build was asked to restate, as far as this one is asked for it. */

@@ -19,6 +19,8 @@ export interface PlanNode extends GraphNode, Omit<IntervalModel, 'kind'> {
   /** Data hash in the given fingerprint format. */
   dataHash(format: number): string
   metadataHash: string
+  /** The model names no start: what it has is its parents', or moves along with the time. */
+  startIsInferred: boolean
   /** SEED: hash of the file's content; null for other kinds. */
   content: string | null
   self_referencing: boolean
@@ -68,8 +70,11 @@ export interface PlanContext {
   range: { start: number | null; end: number; now: number }
   /** Not null: every selected model gets a new version, told apart by this text. */
   refresh: string | null
-  /** Names of models whose history is to be built again within `range`, with all that read them. */
-  restate: ReadonlySet<string>
+  /**
+   * Names of models whose history is to be built again within `range`, with all that read them; empty where an earlier build has
+   * asked for it. Null: the build is no restatement.
+   */
+  restate: ReadonlySet<string> | null
   /** Tells versions apart that are built because a whole history is built again. */
   restatement: string
   /** By version. */

@@ -67,9 +67,10 @@ function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>
   const onlyRestated =
     restated?.replacedBy != null ||
     (category === 'indirect_breaking' && context.refresh === null && onlyParentsRestated(node, planned, context))
+  const wholeHistory = onlyRestated || takesWholeHistory(node, chosen.version, context)
   const coverage = context.coverage.get(chosen.version)
   const due = hasTable(node)
-    ? dueBatches(node, { version: chosen.version, inputs, restated, onlyRestated }, context)
+    ? dueBatches(node, { version: chosen.version, inputs, restated, wholeHistory }, context)
     : []
   const model: PlannedModel = {
     name: node.name,
@@ -105,6 +106,16 @@ function placeRestated(
   const pending = asked.asked === null ? (context.pending.get(found.version) ?? null) : null
   const replacing = replacingVersion(node, planned, context, pending)
   return { ...replacing, restated: { ...asked, replacedBy: replacing.version } }
+}
+
+/** A range limits what is restated, not what a new version has when it is promoted; a refresh without a start has no such limit. */
+function takesWholeHistory(
+  node: PlanNode,
+  version: string,
+  { restate, refresh, range, environment }: PlanContext,
+): boolean {
+  if (refresh !== null) return range.start === null
+  return restate !== null && environment.get(node.name)?.version !== version
 }
 
 function hasTable({ kind }: PlanNode): boolean {

@@ -59,7 +59,7 @@ export function askOf(
   context: PlanContext,
 ): Ask | null {
   const { start, end } = context.range
-  const own = context.restate.has(node.name) ? { start: start ?? -Infinity, end } : null
+  const own = context.restate?.has(node.name) === true ? { start: start ?? -Infinity, end } : null
   const auto = autoRange(node, version, context)
   const parents = context.graph.parents(node.name).flatMap((name) => {
     const range = planned.get(name)?.restated?.asked ?? null

@@ -29,6 +29,8 @@ export interface TestModel {
   /** Dates. */
   start?: string
   end?: string
+  /** `start` is what planning has found for it. */
+  startIsInferred?: boolean
   readsItself?: boolean
   allowPartials?: boolean
 }
@@ -77,7 +79,7 @@ export class TestState {
         now,
       },
       refresh: request.refresh ?? null,
-      restate: new Set(request.restate ?? []),
+      restate: request.restate === undefined ? null : new Set(request.restate),
       restatement: request.run ?? 'run',
       pending: this.pending,
       autoRestated: this.autoRestated,
@@ -174,6 +176,7 @@ function toNode(name: string, model: TestModel): PlanNode {
     cron_tz: null,
     interval_unit: 'day',
     start: day(model.start ?? '2024-01-01'),
+    startIsInferred: model.startIsInferred ?? false,
     end: model.end === undefined ? null : day(model.end),
     lookback: model.lookback ?? 0,
     allow_partials: model.allowPartials ?? false,

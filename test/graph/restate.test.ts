@@ -75,6 +75,14 @@ describe('a restatement', () => {
     ])
   })
 
+  test('of a model that has changed builds all of its new version, not only the range', () => {
+    const plan = built().plan(edited({ fact: { data: '2' } }), { ...DAYS, select: FACT, restate: ['fact'] })
+    expect(find(plan, 'fact')).toMatchObject({
+      category: 'breaking',
+      intervals: [{ start: day('2024-01-01'), end: day(NOW) }],
+    })
+  })
+
   test('of a model that reads itself goes on up to now', () => {
     const itself = edited({ fact: { readsItself: true } })
     const state = new TestState()
@@ -166,6 +174,27 @@ describe('an automatic restatement', () => {
     expect(find(state.plan(off, { now: '2024-01-08' }), 'fact').intervals).toEqual([
       { start: day('2024-01-05'), end: day('2024-01-08') },
     ])
+  })
+})
+
+describe('a history that is built as a new version', () => {
+  const moved = (edits: Partial<TestModel> = {}): Record<string, TestModel> =>
+    edited({ fact: { start: '2024-01-06', ...edits }, keyed: { start: '2024-01-06', ...edits } })
+  const first = (name: string, models: Record<string, TestModel>, request: object): string => {
+    const [interval] = find(built().plan(models, { now: NOW, ...request }), name).intervals
+    return new Date(interval?.start ?? 0).toISOString().slice(0, 10)
+  }
+
+  test('begins where the model says; where it says nothing, as far back as anything was recorded', () => {
+    for (const [name, request] of [
+      ['fact', { refresh: 'r' }],
+      ['keyed', { refresh: 'r' }],
+      ['keyed', { select: ['keyed', 'late'], restate: ['keyed'] }],
+    ] as const) {
+      expect(first(name, moved(), request)).toBe('2024-01-06')
+      expect(first(name, moved({ startIsInferred: true }), request)).toBe('2024-01-01')
+    }
+    expect(first('fact', moved({ startIsInferred: true }), { refresh: 'r', start: '2024-01-07' })).toBe('2024-01-07')
   })
 })
 

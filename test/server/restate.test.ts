@@ -120,6 +120,8 @@ test('a restatement that fails keeps the rows, is planned again, and is made goo
 
 test('a history that grew row by row is built again beside the old one, and shown when all of it is there', async () => {
   const root = await createProject({
+    'models/weekly.sql': `MODEL (name a.weekly, kind INCREMENTAL_BY_TIME_RANGE (time_column ds, auto_restatement_cron '@weekly', auto_restatement_intervals 5));
+SELECT ds, v FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date`,
     'models/keyed.sql': `MODEL (name a.keyed, kind INCREMENTAL_BY_UNIQUE_KEY (unique_key id, batch_size 2));
 SELECT day(ds) % 2 AS id, ds, v FROM raw.rows WHERE ds BETWEEN @start_date AND @end_date`,
     'models/read.sql':
@@ -155,4 +157,19 @@ SELECT day(ds) % 2 AS id, ds, v FROM raw.rows WHERE ds BETWEEN @start_date AND @
   expect(await project.rows('SELECT id::INT AS id, v FROM a.keyed')).toEqual([{ id: 1, v: 2 }])
   expect(await shown()).toEqual({ n: 1, v: 2 })
   expect((await project.plan({ executionTime: '2024-01-05' })).backfills).toEqual([])
+
+  // A Sunday has passed: of what is built the last of five days is built again, once.
+  const weekly = async (executionTime: string): Promise<unknown> =>
+    (await project.plan({ executionTime })).backfills.find(({ model }) => model === 'a.weekly')
+  expect(await weekly('2024-01-09')).toMatchObject({
+    intervals: [['2024-01-04T00:00:00.000Z', '2024-01-09T00:00:00.000Z']],
+    reason: 'restated by its auto_restatement_cron',
+  })
+  expect(await project.rows('SELECT count(*)::INT AS n FROM a.weekly')).toEqual([{ n: 4 }])
+  await project.build({ executionTime: '2024-01-09', select: 'a.weekly' })
+  expect(await project.rows('SELECT count(*)::INT AS n FROM a.weekly')).toEqual([{ n: 3 }])
+  expect(await weekly('2024-01-10')).toMatchObject({
+    intervals: [['2024-01-09T00:00:00.000Z', '2024-01-10T00:00:00.000Z']],
+    reason: 'new data is due',
+  })
 })

@@ -40,9 +40,9 @@ export function chooseModels(
   graph: ModelGraph<GraphNode & Pick<PlanNode, 'kind'>>,
   request: PlanScope,
   facts: Facts,
-): { selected: Set<string>; restate: Set<string> } {
+): { selected: Set<string>; restate: Set<string> | null } {
   const selection = toSelection(request)
-  if (request.restate === undefined) return { selected: selectModels(graph, selection, facts), restate: new Set() }
+  if (request.restate === undefined) return { selected: selectModels(graph, selection, facts), restate: null }
   const named = modelsToRestate(graph, request.restate, facts)
   const selected = restatedSelection(graph, named, { exclude: selection.exclude ?? null }, facts)
   // A repeated build goes on with what was asked for: the state knows how much of that is left.
@@ -53,6 +53,9 @@ export function chooseModels(
 /** @throws MillraceError USAGE */
 function assertRestatement({ restate, select, fullRefresh }: PlanScope): void {
   if (restate === undefined) return
+  if (!Array.isArray(restate)) {
+    throw new MillraceError('USAGE', `restate: expected a list of models; got ${JSON.stringify(restate)}`)
+  }
   const also = select !== undefined ? 'select' : fullRefresh === true ? 'fullRefresh' : null
   if (restate.length > 0 && also === null) return
   throw new MillraceError(

@@ -170,7 +170,7 @@ async function readState(
   if (leases === null) return { environment: nothing, ...NOTHING_KNOWN() }
   const main = await leases.in(null)
   const state = {
-    environment: (await stateIsThere(main)) ? await readEnvironment(main, project, environment) : nothing,
+    environment: (await readableVersion(main)) > 0 ? await readEnvironment(main, project, environment) : nothing,
     ...(await readModels(main, project)),
   }
   for (const catalog of catalogs) {
@@ -191,15 +191,15 @@ async function readFailed(
   { project, environment }: StatePlace,
 ): Promise<ReadonlySet<string>> {
   const main = (await leases?.in(null)) ?? null
-  if (main === null || !(await stateIsThere(main))) return new Set()
+  if (main === null || (await readableVersion(main)) === 0) return new Set()
   return new Set(await readFailedModels(main, project, environment))
 }
 
-/** @throws MillraceError STATE_NEWER */
-async function stateIsThere(lease: Lease): Promise<boolean> {
+/** The state's version; 0 without one. @throws MillraceError STATE_NEWER */
+async function readableVersion(lease: Lease): Promise<number> {
   const version = await readStateVersion(lease)
   assertStateReadable(version)
-  return version > 0
+  return version
 }
 
 const NOTHING_KNOWN = (): KnownModels => ({
@@ -214,8 +214,9 @@ const NOTHING_KNOWN = (): KnownModels => ({
 const RESTATEMENTS_SINCE = 4
 
 async function readModels(lease: Lease, project: string): Promise<KnownModels> {
-  if (!(await stateIsThere(lease))) return NOTHING_KNOWN()
-  const older = (await readStateVersion(lease)) < RESTATEMENTS_SINCE
+  const version = await readableVersion(lease)
+  if (version === 0) return NOTHING_KNOWN()
+  const older = version < RESTATEMENTS_SINCE
   return {
     ...NOTHING_KNOWN(),
     versions: await readVersions(lease, project),

@@ -15,7 +15,7 @@ import {
 } from '../../sql/alter-table.ts'
 import { quoteIdentifier } from '../../sql/identifiers.ts'
 import { typedQuery } from '../../sql/materialize.ts'
-import type { StepWork } from './step-work.ts'
+import { describeQuery, type StepWork } from './step-work.ts'
 
 export interface Evolution {
   /** Come before the write. */
@@ -65,10 +65,7 @@ async function queryColumns({ lease, definition }: StepWork, query: string): Pro
   const { columns } = definition.model
   const nulls = Object.keys(columns ?? {}).map((name) => `NULL AS ${quoteIdentifier(name)}`)
   const described = columns === null ? query : typedQuery(`SELECT ${nulls.join(', ')}`, columns)
-  const rows = await lease.rows<{ column_name: string; column_type: string }>(
-    `DESCRIBE SELECT * FROM (\n${described}\n) AS described`,
-  )
-  return rows.map(({ column_name, column_type }) => ({ name: column_name, type: column_type }))
+  return describeQuery(lease, `SELECT * FROM (\n${described}\n) AS described`)
 }
 
 /** A column that stays although the query has it no more is left out: it gets NULL. */
