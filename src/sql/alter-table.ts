@@ -13,26 +13,18 @@ export type ColumnChange =
   | { change: 'dropped'; column: string }
   | { change: 'widened' | 'narrowed'; column: string; from: string; type: string }
 
-/**
- * What must happen to `table` so that it has the columns of `query`; a change of order is none.
- * @param own columns that the table has by itself, whatever the query returns.
- */
-export function columnChanges(
-  table: readonly Column[],
-  query: readonly Column[],
-  own: readonly string[] = [],
-): ColumnChange[] {
+/** What must happen to a table with the columns `table` so that it has those of `query`; a change of order is none. */
+export function columnChanges(table: readonly Column[], query: readonly Column[]): ColumnChange[] {
   const before = new Map(table.map((column) => [column.name.toLowerCase(), column]))
   const after = new Map(query.map((column) => [column.name.toLowerCase(), column]))
-  const kept = new Set(own.map((name) => name.toLowerCase()))
   const changes: ColumnChange[] = []
   for (const [key, { name }] of before) {
-    if (!after.has(key) && !kept.has(key)) changes.push({ change: 'dropped', column: name })
+    if (!after.has(key)) changes.push({ change: 'dropped', column: name })
   }
   for (const [key, { name, type }] of after) {
     const column = before.get(key)
     if (column === undefined) changes.push({ change: 'added', column: name, type })
-    else if (!kept.has(key) && !isSameType(column.type, type)) {
+    else if (!isSameType(column.type, type)) {
       const change = isWidening(column.type, type) ? 'widened' : 'narrowed'
       changes.push({ change, column: column.name, from: column.type, type })
     }

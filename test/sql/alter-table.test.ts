@@ -32,10 +32,6 @@ test('columns are told apart by name, whatever their order and case', () => {
   ])
 })
 
-test('columns that a table has by itself are nobody else’s business', () => {
-  expect(columnChanges(columns('a INTEGER, valid_from TIMESTAMP'), columns('a INTEGER'), ['valid_from'])).toEqual([])
-})
-
 test.each([
   ['TINYINT', 'BIGINT', true],
   ['BIGINT', 'INTEGER', false],

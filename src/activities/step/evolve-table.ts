@@ -14,6 +14,7 @@ import {
   type ColumnChange,
 } from '../../sql/alter-table.ts'
 import { quoteIdentifier } from '../../sql/identifiers.ts'
+import { historyColumns, historyQuery, isHistory, sourceColumns } from '../../sql/kinds/scd-columns.ts'
 import { typedQuery } from '../../sql/materialize.ts'
 import { describeQuery, type StepWork } from './step-work.ts'
 
@@ -36,9 +37,8 @@ export async function evolveTable(work: StepWork, columns: readonly Column[], qu
   const { kind } = work.definition.model
   const asIs = { statements: [], columns: [...columns], query, warnings: [] }
   if (kind.forward_only !== true || !hasInterval(kind) || columns.length === 0) return asIs
-  const asked = await queryColumns(work, query)
-  const own = [kind.valid_from_name, kind.valid_to_name].filter((name) => name !== undefined)
-  const changes = columnChanges(columns, asked, own)
+  const asked = await tableOf(work, query)
+  const changes = columnChanges(columns, asked)
   if (changes.length === 0) return asIs
   const refused = changes.filter((change) => ruleOf(work, change) === 'ERROR')
   if (refused.length > 0) throw schemaChange(work, refused)
@@ -50,7 +50,7 @@ export async function evolveTable(work: StepWork, columns: readonly Column[], qu
   return {
     statements: done.map((change) => alterTable(work.table, change)),
     columns: evolved(columns, done, ignored),
-    query: withoutColumns(query, asked, ignored),
+    query: withoutColumns(query, sourceColumns(kind, asked), ignored),
     warnings,
   }
 }
@@ -60,12 +60,15 @@ function ruleOf({ definition: { model } }: StepWork, change: ColumnChange): stri
   return isDestructive(change) ? destructive : additive
 }
 
-/** Declared columns do not need the query, which may need statements that come before it. */
-async function queryColumns({ lease, definition }: StepWork, query: string): Promise<Column[]> {
-  const { columns } = definition.model
-  const nulls = Object.keys(columns ?? {}).map((name) => `NULL AS ${quoteIdentifier(name)}`)
-  const described = columns === null ? query : typedQuery(`SELECT ${nulls.join(', ')}`, columns)
-  return describeQuery(lease, `SELECT * FROM (\n${described}\n) AS described`)
+/** Those that a new table of the model would have. Declared columns do not need the query, which may need statements that come before it. */
+async function tableOf({ lease, definition: { model } }: StepWork, query: string): Promise<Column[]> {
+  const { kind, columns } = model
+  const history = isHistory(kind)
+  if (columns === null)
+    return describeQuery(lease, `SELECT * FROM (\n${history ? historyQuery(kind, query) : query}\n) AS asked`)
+  const declared = history ? historyColumns(kind, columns) : columns
+  const nulls = Object.keys(declared).map((name) => `NULL AS ${quoteIdentifier(name)}`)
+  return describeQuery(lease, typedQuery(`SELECT ${nulls.join(', ')}`, declared))
 }
 
 /** A column that stays although the query has it no more is left out: it gets NULL. */
