@@ -39,6 +39,7 @@ export type ErrorCode =
   | 'NO_WORKER'
   | 'SQL' // a statement failed
   | 'COLUMNS' // a query's columns are not those declared, or not those of its table
+  | 'SCHEMA_CHANGE' // a forward_only model's query has other columns than its table
   | 'AUDIT_FAILED'
   | 'CANCELED'
   | 'INTERNAL'

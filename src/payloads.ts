@@ -18,6 +18,11 @@ export interface BuildInput {
   /** What "now" is everywhere; default: the workflow's start. */
   executionTime?: string
   fullRefresh?: boolean
+  /**
+   * Selections of models, as `select` has them, whose history is built again between `start` and `end`, with all that read them;
+   * nothing else is built. Not with `select` or `fullRefresh`.
+   */
+  restate?: string[]
   /** Steps in flight; default 32, at most 500 and twice the connection's `concurrent_tasks`. */
   maxParallel?: number
   /** Stop starting steps after the first failure. */
@@ -102,6 +107,8 @@ export interface BuildStep {
   inputs: string
   /** Indices of the steps that must be done before. */
   parents: readonly number[]
+  /** Something of it is built again because that was asked for: its commit says that it has been. */
+  restates?: true
   /** Nothing of its interval was recorded when it was planned. */
   fresh?: true
   /** Expected duration in ms, for priorities only. */
@@ -285,6 +292,8 @@ export interface ModelReport {
   endedAt: string | null
   durationMs: number | null
   audits: AuditResult[]
+  /** What happened to the columns of its table, where it asks to be told. */
+  warnings: string[]
   error: { code: string; message: string } | null
 }
 
@@ -307,9 +316,11 @@ export type ChangeCategory =
 export interface PlanReport {
   environment: string
   changes: { model: string; category: ChangeCategory; reason: string }[]
-  backfills: { model: string; intervals: [string, string][]; batches: number }[]
+  backfills: { model: string; intervals: [string, string][]; batches: number; reason: string }[]
   stale: string[]
   unchanged: string[]
+  /** What is not done although it was asked for, e.g. a model that is not restated. */
+  notices: string[]
 }
 
 export function emptyCounts(): BuildCounts {

@@ -4,9 +4,21 @@ import type { BuildInput } from '../payloads.ts'
 
 /** @param input of a build that is started by hand, under this id. */
 export function buildDetails(input: BuildInput, workflowId: string): string {
-  const { project = '', environment = 'prod', select, exclude, start, end, gateway, fullRefresh, retryOf } = input
+  const {
+    project = '',
+    environment = 'prod',
+    select,
+    exclude,
+    start,
+    end,
+    gateway,
+    fullRefresh,
+    restate,
+    retryOf,
+  } = input
   const said: [string, string | undefined][] = [
-    ['Models', select ?? (exclude === undefined && retryOf === undefined ? 'all' : undefined)],
+    ['Models', select ?? (isWhole(input) ? 'all' : undefined)],
+    ['Restated', restate?.join(' ')],
     ['Without', exclude],
     ['What was left of', retryOf],
     ['From', start],
@@ -25,6 +37,10 @@ export function buildDetails(input: BuildInput, workflowId: string): string {
     '',
     '\u00A0',
   ].join('\n')
+}
+
+function isWhole({ exclude, restate, retryOf }: BuildInput): boolean {
+  return exclude === undefined && restate === undefined && retryOf === undefined
 }
 
 /** A container's user may have no name. */

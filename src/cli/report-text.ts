@@ -58,16 +58,18 @@ export function planText(plan: PlanReport): string {
     'Changes',
     alignColumns(plan.changes.map(({ model, category, reason }) => [model, changeText(category, reason)])),
   )
+  const changed = new Set(plan.changes.map(({ model }) => model))
   section(
     'To build',
     alignColumns(
-      plan.backfills.map(({ model, intervals, batches }) => {
+      plan.backfills.map(({ model, intervals, batches, reason }) => {
         const ranges = intervals.map(([from, to]) => `${short(from)} – ${short(to)}`).join(', ')
-        return [model, ranges, batches > 1 ? `in ${batches} steps` : '']
+        return [model, ranges, batches > 1 ? `in ${batches} steps` : '', changed.has(model) ? '' : reason]
       }),
     ),
   )
   section('Stale: they keep reading an older version of a changed parent', plan.stale)
+  section('Notes', plan.notices)
   if (lines.length === 0) return upToDate(plan.unchanged.length, plan.environment)
   lines.push(`${plan.unchanged.length} unchanged`)
   return lines.join('\n')
@@ -112,7 +114,7 @@ function modelCells({
 }
 
 /** What stands below a model's line. */
-function remarks({ audits, error }: ModelReport): string[] {
+function remarks({ audits, warnings: told, error }: ModelReport): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
     .map(
@@ -123,7 +125,7 @@ function remarks({ audits, error }: ModelReport): string[] {
     error === null
       ? []
       : [`${' '.repeat(7)}error[${error.code}]: ${error.message.replaceAll('\n', `\n${' '.repeat(9)}`)}`]
-  return [...warnings, ...failure]
+  return [...told.map((warning) => `${' '.repeat(7)}${warning}`), ...warnings, ...failure]
 }
 
 function changeText(category: ChangeCategory, reason: string): string {

@@ -1,7 +1,7 @@
 /** A build from its start to its report: starts or joins it, follows it, leaves it. */
 import type { WorkflowHandle } from '@temporalio/client'
 import { MillraceError } from '../errors.ts'
-import type { BuildId, BuildSummary } from '../payloads.ts'
+import type { BuildId, BuildInput, BuildSummary } from '../payloads.ts'
 import { toProjectHash } from '../project/project-hash.ts'
 import { toBuildInput } from './build-input.ts'
 import type { CommandContext } from './command.ts'
@@ -19,6 +19,8 @@ import type { TemporalSession } from './temporal-session.ts'
 import { workflowUrl } from './workflow-url.ts'
 
 export interface BuildRun {
+  /** What the verb says of the build, beside its options. */
+  asked: Pick<BuildInput, 'restate'>
   /** Of the folder's models: somebody else's worker must have the same. */
   hashes: Record<string, string>
   /** A build that was started before, on a server that is gone: it goes on if the project's new one knows it. */
@@ -29,7 +31,7 @@ export interface BuildRun {
 export async function runBuild(
   session: TemporalSession,
   context: CommandContext,
-  { hashes, left, onStarted }: BuildRun,
+  { asked, hashes, left, onStarted }: BuildRun,
 ): Promise<ExitCode> {
   const { project } = session
   const again = left === null ? null : await findUnfinished(session, left)
@@ -37,7 +39,7 @@ export async function runBuild(
     again ??
     (await startBuild(session, context, {
       workflowId: `millrace/${project}/${context.options.environment}`,
-      input: toBuildInput(context, project, session.worker === null ? toProjectHash(hashes) : null),
+      input: { ...toBuildInput(context, project, session.worker === null ? toProjectHash(hashes) : null), ...asked },
     }))
   onStarted(handle.workflowId)
   return followStarted(session, context, { handle, hashes })

@@ -32,7 +32,9 @@ export async function startBuild(
   build: BuildStart,
 ): Promise<WorkflowHandle> {
   const { options, output } = context
-  const mayGoOn = options.onConflict !== 'queue' && options.onConflict !== 'preempt'
+  const waits = options.onConflict === 'queue' || options.onConflict === 'preempt'
+  // What was asked of a build that runs already is something else than to restate these models.
+  const mayGoOn = !waits && build.input.restate === undefined
   const left = session.server.embedded !== null && mayGoOn ? await findLeftBeside(session, build.workflowId) : null
   if (left !== null) {
     output.say(`Going on with the unfinished build '${left.workflowId}'`)
@@ -45,7 +47,8 @@ export async function startBuild(
   if (running === null) return startBuild(session, context, build)
   const { handle, runId, isLeft } = running
   // Who waits for whom, and who is ended, is decided where builds of all ids are known.
-  if (!mayGoOn) return startBeside(session, build)
+  if (waits) return startBeside(session, build)
+  if (!mayGoOn) throw buildRunning(build, runId)
   if (options.onConflict !== 'join' && !isLeft) throw buildRunning(build, runId)
   output.say(`${isLeft ? 'Going on with the unfinished' : 'Joining the running'} build '${build.workflowId}'`)
   return handle
@@ -82,8 +85,9 @@ export async function tryToStart(
   }
 }
 
-function toSummary({ project = '', environment = 'prod', select, retryOf }: BuildInput): string {
-  const said = [project, environment, select, retryOf === undefined ? undefined : 'retry']
+function toSummary({ project = '', environment = 'prod', select, restate, retryOf }: BuildInput): string {
+  const restated = restate === undefined ? undefined : `restate ${restate.join(' ')}`
+  const said = [project, environment, select, restated, retryOf === undefined ? undefined : 'retry']
   return said
     .filter((part) => part !== undefined)
     .join(' · ')

@@ -93,6 +93,31 @@ export function subtractIntervals(intervals: readonly Interval[], removed: reado
   return left
 }
 
+/** The time that `intervals` and a range have in common; sorted and merged. The range may be open at its ends (±Infinity). */
+export function intersectIntervals(intervals: readonly Interval[], range: Interval): Interval[] {
+  const clipped = intervals.map(({ start, end }) => ({
+    start: Math.max(start, range.start),
+    end: Math.min(end, range.end),
+  }))
+  return mergeIntervals(clipped)
+}
+
+/** From the earliest start to the latest end; null of nothing. */
+export function hullOf(intervals: readonly Interval[]): Interval | null {
+  if (intervals.length === 0) return null
+  return {
+    start: intervals.reduce((start, interval) => Math.min(start, interval.start), Infinity),
+    end: intervals.reduce((end, interval) => Math.max(end, interval.end), -Infinity),
+  }
+}
+
+/** The start of the unit that begins `count` units before the one an instant lies in. */
+export function unitsBefore(ms: number, unit: IntervalUnit, count: number): number {
+  const floor = floorUnit(ms, unit)
+  const step = calendarMonths(unit)
+  return step === null ? floor - count * UNIT_MS[unit] : addMonths(floor, -step * count)
+}
+
 /**
  * What may be recorded of an interval that was built: its whole units, null when it has none. With partial intervals
  * allowed the end stays, and the start moves back to the start of its unit.

@@ -4,11 +4,20 @@
  */
 import { MillraceError, ProjectError } from '../errors.ts'
 import type { ChangeCategory } from '../payloads.ts'
-import { chooseVersion, findVersion, ownDataChanged } from './choose-version.ts'
-import { batches, mergeIntervals, missingIntervals, type Interval } from './intervals.ts'
+import {
+  chooseVersion,
+  findVersion,
+  onlyParentsRestated,
+  ownDataChanged,
+  replacingVersion,
+  type ChosenVersion,
+} from './choose-version.ts'
+import { dueBatches } from './due-batches.ts'
+import { mergeIntervals } from './intervals.ts'
 import type { ModelGraph } from './model-graph.ts'
-import { hasInterval, isSerial } from '../project/model.ts'
-import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode } from './plan-context.ts'
+import { hasInterval, isSerial, restatesWhole } from '../project/model.ts'
+import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode, Restated } from './plan-context.ts'
+import { askOf, restate, restatementRefusal, startsAutoRestatement, type Ask } from './restate.ts'
 
 export interface Plan {
   /** In topological order; models the environment does not get are left out. */
@@ -50,32 +59,86 @@ export function planBuild(context: PlanContext): Plan {
 
 function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): PlannedModel {
   const inputs = seedInputs(node, planned, context)
-  const hasTable = node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL'
-  const { version, fingerprint, isNew } = chooseVersion(node, planned, context)
-  const coverage = context.coverage.get(version)
-  const due = hasTable ? dueBatches(node, coverage, inputs, context) : []
+  const found = chooseVersion(node, planned, context)
+  const ask = askOf(node, found.version, planned, context)
+  const asked = restate(node, found.version, ask, context)
+  const { restated, ...chosen } = placeRestated(node, planned, context, { found, asked })
+  const category = categorize(node, { ...found, version: chosen.version }, planned, context)
+  const onlyRestated =
+    restated?.replacedBy != null ||
+    (category === 'indirect_breaking' && context.refresh === null && onlyParentsRestated(node, planned, context))
+  const wholeHistory = onlyRestated || takesWholeHistory(node, chosen.version, context)
+  const coverage = context.coverage.get(chosen.version)
+  const due = hasTable(node)
+    ? dueBatches(node, { version: chosen.version, inputs, restated, wholeHistory }, context)
+    : []
   const model: PlannedModel = {
     name: node.name,
     kind: node.kind.name,
-    version,
-    fingerprint,
-    hasTable,
-    isNew,
-    category: categorize(node, version, context),
+    ...chosen,
+    hasTable: hasTable(node),
+    category,
     reason: null,
     selected: true,
     batches: due,
     intervals: mergeIntervals(due.filter((batch) => batch !== null)),
-    serial: node.self_referencing || isSerial(node.kind),
+    concurrency: concurrencyOf(node),
+    leads: node.kind.forward_only === true,
     inputs,
+    restated,
+    notRestated: ask === null ? null : restatementRefusal(node),
+    onlyRestated,
+    startsAutoRestatement: startsAutoRestatement(node, chosen.version, context),
   }
-  return { ...model, reason: explain(model, coverage, planned, context) }
+  return { ...model, reason: explain(model, { coverage, ask }, planned, context) }
 }
 
-function categorize(node: PlanNode, version: string, context: PlanContext): ChangeCategory | null {
+type Placed = ChosenVersion & { restated: Restated | null }
+
+/** In place where its parts can be built again one by one or all at once; else as a version of its own, which is promoted when all of it is there. */
+function placeRestated(
+  node: PlanNode,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+  { found, asked }: { found: ChosenVersion; asked: Restated | null },
+): Placed {
+  if (asked === null || asked.intervals.length === 0 || !restatesWhole(node.kind)) return { ...found, restated: asked }
+  const pending = asked.asked === null ? (context.pending.get(found.version) ?? null) : null
+  const replacing = replacingVersion(node, planned, context, pending)
+  return { ...replacing, restated: { ...asked, replacedBy: replacing.version } }
+}
+
+/** A range limits what is restated, not what a new version has when it is promoted; a refresh without a start has no such limit. */
+function takesWholeHistory(
+  node: PlanNode,
+  version: string,
+  { restate, refresh, range, environment }: PlanContext,
+): boolean {
+  if (refresh !== null) return range.start === null
+  return restate !== null && environment.get(node.name)?.version !== version
+}
+
+function hasTable({ kind }: PlanNode): boolean {
+  return kind.name !== 'EMBEDDED' && kind.name !== 'EXTERNAL'
+}
+
+function concurrencyOf(node: PlanNode): number | null {
+  return node.self_referencing || isSerial(node.kind) ? 1 : (node.kind.batch_concurrency ?? null)
+}
+
+function categorize(
+  node: PlanNode,
+  { version, adopts }: Pick<ChosenVersion, 'version' | 'adopts'>,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+): ChangeCategory | null {
   const current = context.environment.get(node.name)
   if (current === undefined) return 'added'
-  if (current.version === version) return current.metadataHash === node.metadataHash ? null : 'metadata'
+  if (current.version === version) {
+    const changed = adopts && (ownDataChanged(node, current, context) || !onlyParentsRestated(node, planned, context))
+    if (changed) return 'forward_only'
+    return current.metadataHash === node.metadataHash ? null : 'metadata'
+  }
   return context.refresh === null && !ownDataChanged(node, current, context) ? 'indirect_breaking' : 'breaking'
 }
 
@@ -91,46 +154,31 @@ function keepVersion(
     const parent = planned.get(name)
     return parent !== undefined && parent.version !== context.environment.get(name)?.version
   })
+  const ask = askOf(node, current.version, planned, context)
+  const restated = restate(node, current.version, ask, context)
   const model: PlannedModel = {
     name: node.name,
     kind: node.kind.name,
     version: current.version,
     fingerprint: findVersion(node.name, current.version, context)?.fingerprint ?? '',
-    hasTable: node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL',
+    hasTable: hasTable(node),
     isNew: false,
+    adopts: false,
     category: null,
     reason: null,
     selected: false,
     batches: [],
     intervals: [],
-    serial: false,
+    concurrency: null,
+    leads: false,
+    // What it reads is built again without it: the state remembers that its turn is still to come.
+    restated: ask === null ? null : restated,
+    notRestated: null,
+    onlyRestated: false,
+    startsAutoRestatement: false,
     inputs: context.coverage.get(current.version)?.inputs ?? '',
   }
   return { model, stale: changedParent }
-}
-
-/** The steps a version lacks. */
-function dueBatches(
-  node: PlanNode,
-  coverage: Coverage | undefined,
-  inputs: string,
-  context: PlanContext,
-): (Interval | null)[] {
-  if (node.kind.name === 'SEED') return coverage?.inputs === inputs ? [] : [null]
-  const { range } = context
-  // Clipped, so that a model whose end has passed is finished, its lookback too.
-  const end = Math.min(range.end, node.end ?? range.end)
-  const request = { start: range.start ?? node.start ?? range.now, end, now: range.now }
-  const missing = missingIntervals({ ...node, kind: node.kind.name }, request, coverage?.intervals ?? [])
-  // Nothing is due yet, but the table must be there when its view is.
-  if (missing.length === 0 && coverage === undefined) return [null]
-  if (hasInterval(node.kind)) return batches(missing, node.kind.batch_size ?? null)
-  // A full-history kind is rebuilt as a whole, once, however many units are missing.
-  const reseeded = coverage !== undefined && coverage.inputs !== inputs
-  if (missing.length === 0 && !reseeded) return []
-  const whole = mergeIntervals([...(coverage?.intervals ?? []), ...missing])
-  const [first, last] = [whole[0], whole.at(-1)]
-  return first === undefined || last === undefined ? [null] : [{ start: first.start, end: last.end }]
 }
 
 /** Content of the seeds that reach a model through kinds without a history of their own. */
@@ -144,24 +192,33 @@ function seedInputs(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, 
 
 function explain(
   model: PlannedModel,
-  coverage: Coverage | undefined,
+  { coverage, ask }: { coverage: Coverage | undefined; ask: Ask | null },
   planned: ReadonlyMap<string, PlannedModel>,
   context: PlanContext,
 ): string | null {
   if (context.refresh !== null) return 'full refresh'
   if (model.category === 'added') return 'new model'
+  if (model.restated !== null && model.restated.intervals.length > 0) {
+    return ask?.reason ?? 'it was to be restated, which has not succeeded yet'
+  }
   if (model.category === 'breaking') return 'its definition changed'
+  if (model.category === 'forward_only')
+    return 'it changed: its table stays, what is built from now on is of the new kind'
   if (model.category === 'indirect_breaking') {
     const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
-    return `${changed.join(', ') || 'a parent'} changed`
+    return `${changed.join(', ') || 'a parent'} ${model.onlyRestated ? 'restated' : 'changed'}`
   }
+  if (model.notRestated !== null) return `not restated: ${model.notRestated}`
   if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
   if (model.kind === 'SEED') return 'its file changed'
   return coverage === undefined ? 'not built yet' : 'new data is due'
 }
 
+/** Changes that leave a model's table as it is. */
+const KEEPS_DATA: ReadonlySet<ChangeCategory> = new Set<ChangeCategory>(['metadata', 'forward_only'])
+
 function changesData(parent: PlannedModel | undefined): boolean {
-  return parent !== undefined && parent.category !== null && parent.category !== 'metadata'
+  return parent !== undefined && parent.category !== null && !KEEPS_DATA.has(parent.category)
 }
 
 function unbuiltParent(

@@ -31,8 +31,9 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
       (a, b) => a - b,
     )
     const own: number[] = []
+    const again = model.restated?.replacedBy == null ? (model.restated?.intervals ?? []) : []
     for (const batch of model.batches) {
-      const previous = model.serial ? own.slice(-1) : []
+      const previous = batchesBefore(model, own)
       own.push(steps.length)
       steps.push({
         model: model.name,
@@ -43,6 +44,7 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
         inputs: model.inputs,
         parents: [...before, ...previous],
         weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
+        ...(restates(batch, again) ? { restates: true } : {}),
         ...(isFresh(batch, context.coverage.get(model.version)) ? { fresh: true } : {}),
         ...context.settings(model.name),
       })
@@ -50,6 +52,19 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
     ends.set(model.name, own.length > 0 ? own : before)
   }
   return steps
+}
+
+/** The batches of its own model that a batch waits for. */
+function batchesBefore({ concurrency, leads }: PlannedModel, own: readonly number[]): number[] {
+  const previous = concurrency === null ? undefined : own[own.length - concurrency]
+  const first = leads ? own[0] : undefined
+  return [...new Set([first, previous].filter((index) => index !== undefined))]
+}
+
+/** Whether a batch builds anything again. */
+function restates(batch: Interval | null, again: readonly Interval[]): boolean {
+  if (batch === null) return again.length > 0
+  return again.some(({ start, end }) => start === end || (start < batch.end && end > batch.start))
 }
 
 /** Kinds with one record for all they cover have one that overlaps, wherever it begins. */

@@ -34,6 +34,11 @@ export function kindStatements({ when_matched, merge_filter }: ModelKind): strin
   return [when_matched, merge_filter].filter((text) => text !== undefined)
 }
 
+/** Kinds whose rows came about in the order of their intervals: none can be built again without all that came after it. */
+export function restatesWhole(kind: { name: KindName }): boolean {
+  return hasInterval(kind) && isSerial(kind)
+}
+
 export const INTERVAL_UNITS = ['year', 'month', 'day', 'hour', 'half_hour', 'quarter_hour', 'five_minute'] as const
 export type IntervalUnit = (typeof INTERVAL_UNITS)[number]
 

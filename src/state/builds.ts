@@ -184,8 +184,11 @@ export async function readReports(
     'SELECT report FROM millrace.build_models WHERE run_id = $1 AND position >= $2 AND position < $3 ORDER BY position',
     [runId, offset, offset + limit],
   )
-  return rows.map(({ report }) => JSON.parse(report) as ModelReport)
+  return rows.map(({ report }) => ({ ...UNKNOWN_BEFORE, ...(JSON.parse(report) as ModelReport) }))
 }
+
+/** What reports of older builds do not have. */
+const UNKNOWN_BEFORE = { rowsDuplicate: 0, warnings: [] } satisfies Partial<ModelReport>
 
 /** Models that failed in an environment's latest build that has ended. */
 export async function readFailedModels(session: Session, project: string, environment: string): Promise<string[]> {

@@ -18,6 +18,8 @@ export interface StepResult {
   rowsDuplicate?: number
   interval: readonly [number, number] | null
   audits: AuditResult[]
+  /** Of what was done to the table's columns; absent: none. */
+  warnings?: string[]
   attempts: number
   startedMs: number
   endedMs: number

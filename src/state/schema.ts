@@ -79,6 +79,15 @@ const MIGRATIONS: readonly string[] = [
   CREATE TABLE millrace.plan_slices (
     run_id VARCHAR NOT NULL, ordinal INTEGER NOT NULL, steps VARCHAR NOT NULL, PRIMARY KEY (run_id, ordinal));
   `,
+  `
+  -- What is recorded of a version, but was asked to be built again and has not been; a range without time stands for all of it.
+  -- replaced_by: the version that is built in its place.
+  CREATE TABLE millrace.restatements (
+    version VARCHAR NOT NULL, range_start TIMESTAMP NOT NULL, range_end TIMESTAMP NOT NULL, replaced_by VARCHAR);
+
+  -- Up to when the auto_restatement_cron of a version was heeded.
+  CREATE TABLE millrace.auto_restatements (version VARCHAR PRIMARY KEY, heeded_at TIMESTAMP NOT NULL);
+  `,
 ]
 
 export const STATE_VERSION = MIGRATIONS.length

@@ -3,6 +3,7 @@ import type { Lease } from '../connections/lease.ts'
 import { MillraceError } from '../errors.ts'
 import type { KnownVersion } from '../graph/plan-context.ts'
 import type { ModelDefinition } from '../project/definition.ts'
+import { quoteString } from '../sql/identifiers.ts'
 import { bulkInsert } from './bulk.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
@@ -58,6 +59,16 @@ export function insertVersions(versions: readonly NewVersion[]): string[] {
     bulkInsert('millrace.versions', columns, rows, { key: 'version' }),
     bulkInsert('millrace.fences', { version: 'VARCHAR', steps: 'BIGINT' }, fences, { key: 'version' }),
   ]
+}
+
+/** SQL that gives versions another fingerprint: what goes on in them is defined anew. */
+export function adoptFingerprints(
+  versions: readonly Pick<KnownVersion, 'version' | 'fingerprint' | 'format'>[],
+): string[] {
+  return versions.map(
+    ({ version, fingerprint, format }) =>
+      `UPDATE millrace.versions SET fingerprint = ${quoteString(fingerprint)}, fingerprint_format = ${format} WHERE version = ${quoteString(version)}`,
+  )
 }
 
 export interface NewDefinition {

@@ -45,6 +45,8 @@ function stateRows(project: string, [v1, v2, run]: readonly [string, string, str
     ('${v1}', TIMESTAMP '1970-01-01', TIMESTAMP '1970-01-01', '${run}/0', ''),
     ('${v2}', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-02', '${run}/1', ''),
     ('${v2}', TIMESTAMP '2024-01-02', TIMESTAMP '2024-01-03', '${run}/1', '');
+  INSERT INTO millrace.restatements VALUES ('${v1}', TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-02', NULL);
+  INSERT INTO millrace.auto_restatements VALUES ('${v1}', TIMESTAMP '2024-01-01');
   INSERT INTO millrace.steps VALUES
     ('${run}/0', 'w', '${run}', 0, 'a.one', '${v1}', '{}', TIMESTAMP '2024-01-03'),
     ('${run}/1', 'w', '${run}', 1, 'a.two', '${v2}', '{}', TIMESTAMP '2024-01-03');
@@ -105,6 +107,8 @@ describe('state export', () => {
       definitions: 1,
       fences: 3,
       ledger: 3,
+      restatements: 1,
+      auto_restatements: 1,
       steps: 2,
       audit_warnings: 1,
       failures: 1,

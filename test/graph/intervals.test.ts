@@ -5,13 +5,16 @@ import {
   batches,
   expandToUnits,
   floorUnit,
+  intersectIntervals,
   mergeIntervals,
   missingIntervals,
   nextUnit,
   shrinkToUnits,
   subtractIntervals,
+  unitsBefore,
   unitsOf,
 } from '../../src/graph/intervals.ts'
+import { cutAtBatches } from '../../src/graph/restate.ts'
 import { isDate, parseTime, toTs } from '../../src/graph/time.ts'
 import { INTERVAL_UNITS } from '../../src/project/model.ts'
 
@@ -144,6 +147,57 @@ describe('merging and subtracting', () => {
         for (const [index, next] of merged.slice(1).entries()) expect(next.start).toBeGreaterThan(merged[index]!.end)
         expect(mergeIntervals(merged)).toEqual(merged)
         expect(mergeIntervals(intervals.toReversed())).toEqual(merged)
+      }),
+    )
+  })
+
+  test('merging again, or in another order, changes nothing', () => {
+    fc.assert(
+      fc.property(someIntervals, someIntervals, (some, others) => {
+        const merged = mergeIntervals([...some, ...others])
+        expect(mergeIntervals(merged)).toEqual(merged)
+        expect(mergeIntervals([...others, ...some])).toEqual(merged)
+        expect(mergeIntervals([...mergeIntervals(some), ...mergeIntervals(others)])).toEqual(merged)
+      }),
+    )
+  })
+
+  test('what a range holds of intervals and what it does not make up all of them', () => {
+    fc.assert(
+      fc.property(someIntervals, fc.nat(40), fc.nat(10), (intervals, start, length) => {
+        const range = { start, end: start + length }
+        const inside = intersectIntervals(intervals, range)
+        const outside = subtractIntervals(intervals, [range])
+        expect(mergeIntervals([...inside, ...outside])).toEqual(mergeIntervals(intervals))
+        expect(inside.every((one) => one.start >= range.start && one.end <= range.end)).toBe(true)
+        expect(intersectIntervals(outside, range)).toEqual([])
+        expect(intersectIntervals(intervals, { start: -Infinity, end: Infinity })).toEqual(mergeIntervals(intervals))
+      }),
+    )
+  })
+
+  test('what is cut at batches is the same time, each piece in one batch or in none', () => {
+    fc.assert(
+      fc.property(someIntervals, someIntervals, (some, others) => {
+        const [intervals, cuts] = [mergeIntervals(some), mergeIntervals(others)]
+        const pieces = cutAtBatches(intervals, cuts)
+        expect(mergeIntervals(pieces)).toEqual(intervals)
+        for (const { start, end } of pieces) {
+          const touched = cuts.filter((cut) => cut.start < end && cut.end > start)
+          expect(touched.length).toBeLessThanOrEqual(1)
+          expect(touched.every((cut) => cut.start <= start && cut.end >= end)).toBe(true)
+        }
+      }),
+    )
+  })
+
+  test('so many units before a unit there begins one that is so many units away', () => {
+    fc.assert(
+      fc.property(instant, unit, fc.nat(50), (ms, of, count) => {
+        const start = unitsBefore(ms, of, count)
+        expect(floorUnit(start, of)).toBe(start)
+        const between = { start, end: floorUnit(ms, of) }
+        expect(between.start === between.end ? 0 : unitsOf(between, of).length).toBe(count)
       }),
     )
   })
@@ -336,6 +390,24 @@ describe('missing intervals, for any model and request', () => {
         expect(missingIntervals(wholeUnits, request, [...recorded, ...found])).toEqual([])
       }),
       { numRuns: 500 },
+    )
+  })
+
+  test('lookback reaches so many units back from what is missing, and no further', () => {
+    fc.assert(
+      fc.property(fc.uniqueArray(fc.nat(30), { maxLength: 20 }), fc.nat(5), (days, lookback) => {
+        const at = (day: number): number => Date.UTC(2024, 0, 1 + day)
+        const recorded = mergeIntervals(days.map((day) => ({ start: at(day), end: at(day + 1) })))
+        const asked = { start: at(0), end: at(31), now: at(31) }
+        const missing = missingIntervals(model(), asked, recorded).map(({ start }) => start)
+        const found = missingIntervals(model({ lookback }), asked, recorded).map(({ start }) => start)
+        const reach = [...missing, ...(missing.length > 0 ? [at(31)] : [])]
+        const expected = Array.from({ length: 31 }, (_, day) => at(day)).filter(
+          (start) => missing.includes(start) || reach.some((later) => later > start && later <= start + lookback * DAY),
+        )
+        for (const start of missing) expect(found).toContain(start)
+        for (const start of found) expect(expected).toContain(start)
+      }),
     )
   })
 

@@ -4,13 +4,14 @@ import type {
   Coverage,
   EnvironmentEntry,
   KnownVersion,
+  PendingRestatement,
   PlanContext,
   PlannedModel,
   PlanNode,
 } from '../../src/graph/plan-context.ts'
 import { planBuild, type Plan } from '../../src/graph/plan.ts'
-import { mergeIntervals } from '../../src/graph/intervals.ts'
-import type { KindName } from '../../src/project/model.ts'
+import { mergeIntervals, subtractIntervals } from '../../src/graph/intervals.ts'
+import type { KindName, ModelKind } from '../../src/project/model.ts'
 import { sha256 } from '../../src/project/fingerprint.ts'
 
 export interface TestModel {
@@ -21,12 +22,17 @@ export interface TestModel {
   metadata?: string
   /** Of a seed's file. */
   content?: string
+  /** Options of the kind. */
+  options?: Omit<ModelKind, 'name'>
   batchSize?: number
   lookback?: number
   /** Dates. */
   start?: string
   end?: string
+  /** `start` is what planning has found for it. */
+  startIsInferred?: boolean
   readsItself?: boolean
+  allowPartials?: boolean
 }
 
 export interface PlanRequest {
@@ -36,6 +42,10 @@ export interface PlanRequest {
   start?: string
   end?: string
   refresh?: string
+  /** Models to build again. */
+  restate?: string[]
+  /** Of the build. */
+  run?: string
   format?: number
 }
 
@@ -46,6 +56,8 @@ export class TestState {
   environment = new Map<string, EnvironmentEntry>()
   readonly versions = new Map<string, KnownVersion[]>()
   readonly coverage = new Map<string, Coverage>()
+  readonly pending = new Map<string, PendingRestatement>()
+  readonly autoRestated = new Map<string, number>()
 
   plan(models: Record<string, TestModel>, request: PlanRequest = {}): Plan {
     return planBuild(this.context(models, request))
@@ -67,6 +79,10 @@ export class TestState {
         now,
       },
       refresh: request.refresh ?? null,
+      restate: request.restate === undefined ? null : new Set(request.restate),
+      restatement: request.run ?? 'run',
+      pending: this.pending,
+      autoRestated: this.autoRestated,
       project: 'test',
       format: request.format ?? 1,
       hash: sha256,
@@ -76,6 +92,7 @@ export class TestState {
   /** Builds what is planned: all of it and promoted, or only the models named, as a build that failed leaves it. */
   build(models: Record<string, TestModel>, request: PlanRequest & { only?: string[] } = {}): Plan {
     const plan = this.plan(models, request)
+    for (const model of plan.models) this.#remember(model, day(request.now ?? '2024-01-04'), request.format ?? 1)
     for (const model of plan.models) {
       if (!model.selected) continue
       if (model.isNew) this.#addVersion(model, request.format ?? 1)
@@ -85,15 +102,37 @@ export class TestState {
     return plan
   }
 
-  #addVersion({ name, version, fingerprint }: PlannedModel, format: number): void {
+  /** What planning leaves in the state. */
+  #remember(
+    { name, version, fingerprint, adopts, restated, startsAutoRestatement }: PlannedModel,
+    now: number,
+    format: number,
+  ): void {
+    if (restated !== null)
+      this.pending.set(restated.version, { intervals: restated.intervals, replacedBy: restated.replacedBy })
+    if (startsAutoRestatement) this.autoRestated.set(version, now)
     const known = this.versions.get(name) ?? []
-    this.versions.set(name, [{ version, model: name, fingerprint, format }, ...known])
+    if (adopts)
+      this.versions.set(
+        name,
+        known.map((one) => (one.version === version ? { ...one, fingerprint, format } : one)),
+      )
+  }
+
+  #addVersion({ name, kind, version, fingerprint }: PlannedModel, format: number): void {
+    const known = this.versions.get(name) ?? []
+    this.versions.set(name, [{ version, model: name, kind, fingerprint, format }, ...known])
   }
 
   #record({ version, batches, intervals, inputs }: PlannedModel): void {
     if (batches.length === 0) return
     const before = this.coverage.get(version)?.intervals ?? []
     this.coverage.set(version, { intervals: mergeIntervals([...before, ...intervals]), inputs })
+    const pending = this.pending.get(version)
+    if (pending === undefined) return
+    const left = subtractIntervals(pending.intervals, intervals)
+    if (left.length === 0) this.pending.delete(version)
+    else this.pending.set(version, { ...pending, intervals: left })
   }
 }
 
@@ -129,7 +168,7 @@ function toNode(name: string, model: TestModel): PlanNode {
   const { kind = 'FULL', reads = [], data = '1', metadata = '', batchSize } = model
   return {
     name,
-    kind: { name: kind, ...(batchSize === undefined ? {} : { batch_size: batchSize }) },
+    kind: { name: kind, ...model.options, ...(batchSize === undefined ? {} : { batch_size: batchSize }) },
     tags: [],
     file: `models/${name}.sql`,
     depends_on: reads,
@@ -137,9 +176,10 @@ function toNode(name: string, model: TestModel): PlanNode {
     cron_tz: null,
     interval_unit: 'day',
     start: day(model.start ?? '2024-01-01'),
+    startIsInferred: model.startIsInferred ?? false,
     end: model.end === undefined ? null : day(model.end),
     lookback: model.lookback ?? 0,
-    allow_partials: false,
+    allow_partials: model.allowPartials ?? false,
     // Each format sees the same data differently, as a new way of hashing does.
     dataHash: (format) => `format ${format}: ${kind} ${data}`,
     metadataHash: metadata,

@@ -58,6 +58,36 @@ describe('steps', () => {
     ])
   })
 
+  test('run so many at once as batch_concurrency says: each waits for the one so many places before it', () => {
+    const f: TestModel = { kind: 'INCREMENTAL_BY_TIME_RANGE', batchSize: 1, options: { batch_concurrency: 2 } }
+    const request = { now: '2024-01-06' }
+    expect(drawn(stepsOf({ f }, request))).toEqual(['f@1', 'f@2', 'f@3 < f@1', 'f@4 < f@2', 'f@5 < f@3'])
+    // One that reads itself has no choice.
+    expect(drawn(stepsOf({ f: { ...f, readsItself: true } }, { now: '2024-01-04' }))).toEqual([
+      'f@1',
+      'f@2 < f@1',
+      'f@3 < f@2',
+    ])
+  })
+
+  test.each([
+    'INCREMENTAL_BY_UNIQUE_KEY',
+    'INCREMENTAL_BY_PARTITION',
+    'INCREMENTAL_UNMANAGED',
+    'SCD_TYPE_2_BY_TIME',
+    'SCD_TYPE_2_BY_COLUMN',
+  ] as const)('of kind %s follow each other, one per batch, a new one behind each gap', (kind) => {
+    const state = new TestState()
+    const m: TestModel = { kind, batchSize: 2 }
+    state.build({ m }, { now: '2024-01-04', start: '2024-01-03' })
+    expect(drawn(stepsOf({ m }, { now: '2024-01-06', state }))).toEqual(['m@1', 'm@4 < m@1'])
+  })
+
+  test('of a model that keeps its table whatever changes wait for the first, which may alter it', () => {
+    const f: TestModel = { kind: 'INCREMENTAL_BY_TIME_RANGE', batchSize: 1, options: { forward_only: true } }
+    expect(drawn(stepsOf({ f }))).toEqual(['f@1', 'f@2 < f@1', 'f@3 < f@1'])
+  })
+
   test('of a model that reads itself follow each other', () => {
     const steps = stepsOf({
       a: {},

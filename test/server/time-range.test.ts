@@ -112,7 +112,12 @@ test('batch_size makes one step of so many days, each with its own range; the le
     `CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT DATE '2024-01-01' + range::INT AS ds FROM range(10)`,
   )
   expect((await project.plan({ executionTime: '2024-01-09' })).backfills).toEqual([
-    { model: 'a.m', intervals: [['2024-01-01T00:00:00.000Z', '2024-01-09T00:00:00.000Z']], batches: 3 },
+    {
+      model: 'a.m',
+      intervals: [['2024-01-01T00:00:00.000Z', '2024-01-09T00:00:00.000Z']],
+      batches: 3,
+      reason: 'new model',
+    },
   ])
   const report = await project.build({ executionTime: '2024-01-09' })
   // Each of the three steps reads all ten rows.
@@ -163,6 +168,25 @@ test('--start and --end limit what is built; what lies before is built when it i
     ['2024-01-07T00:00:00.000Z', '2024-01-09T00:00:00.000Z'],
   ])
   expect(await days()).toEqual([1, 2, 3, 4, 5, 6, 7, 8])
+})
+
+test('allow_partials: an hour that has begun is built up to the last tick, and again as far as it has come by the next', async () => {
+  const root = await createProject({
+    'models/m.sql': `MODEL (name a.m, kind INCREMENTAL_BY_TIME_RANGE (time_column t), cron '*/30 * * * *', interval_unit hour, allow_partials true, start '2024-01-01');
+SELECT t, @end_ts AS until FROM raw.rows WHERE t BETWEEN @start_ts AND @end_ts`,
+  })
+  const project = await openProject(server, root)
+  await project.run(
+    `CREATE SCHEMA raw; CREATE TABLE raw.rows AS SELECT unnest(generate_series(TIMESTAMP '2024-01-01', TIMESTAMP '2024-01-01 04:00', INTERVAL 20 MINUTE)) AS t`,
+  )
+  const ended = async (): Promise<unknown> =>
+    (await project.rows('SELECT max(t)::VARCHAR AS last, count(*) AS n FROM a.m'))[0]
+  await project.build({ executionTime: '2024-01-01 01:45:00' })
+  expect(await ended()).toEqual({ last: '2024-01-01 01:20:00', n: 5 })
+  const next = await project.build({ executionTime: '2024-01-01 02:10:00' })
+  expect(modelOf(next, 'a.m').intervals).toEqual([['2024-01-01T01:00:00.000Z', '2024-01-01T02:00:00.000Z']])
+  expect(await ended()).toEqual({ last: '2024-01-01 01:40:00', n: 6 })
+  expect(await project.rows('SELECT count(*) AS units FROM millrace.ledger')).toEqual([{ units: 2 }])
 })
 
 describe('a model that reads itself', () => {

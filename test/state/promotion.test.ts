@@ -92,6 +92,7 @@ test('a state of version 1 is read as it is, and migrated with what it says', as
   await main.script(
     `ALTER TABLE millrace.environment_models DROP COLUMN view_catalog; DROP TABLE millrace.promotion_journal;
      ALTER TABLE millrace.builds DROP COLUMN input; DROP TABLE millrace.build_queue; DROP TABLE millrace.plan_slices;
+     DROP TABLE millrace.restatements; DROP TABLE millrace.auto_restatements;
      UPDATE millrace.schema_version SET version = 1`,
   )
   const before = await readEnvironment(main, 'p', 'prod')

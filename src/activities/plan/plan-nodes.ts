@@ -24,6 +24,7 @@ export async function planNodes(project: Project, models: readonly Model[], nowM
     cron_tz: model.cron_tz,
     interval_unit: model.interval_unit,
     start: starts.get(model.name) ?? null,
+    startIsInferred: model.start === null,
     end: model.end === null ? null : parseTime(model.end, 'end', nowMs),
     lookback: model.kind.lookback ?? 0,
     allow_partials: model.allow_partials,

@@ -19,6 +19,7 @@ import { controlActivity } from '../control-activity.ts'
 import { attachedCatalogs } from './model-catalogs.ts'
 import { makePlan, type MadePlan } from './planner.ts'
 import { planPromotion } from './plan-promotion.ts'
+import { restatementNotices } from './plan-report.ts'
 import { assertPlannable } from './plan-scope.ts'
 import { toBuildModels } from '../report/model-reports.ts'
 import { prepareSteps } from './prepare-steps.ts'
@@ -141,15 +142,24 @@ async function planInto({ project, worker, leases, request, made, gone }: Planni
     promotes: promotion !== null,
     ...(request.retryOf === undefined ? {} : { repeats: toRepeated(request) }),
     concurrentTasks: worker.concurrentTasks,
-    notices: project.notices,
+    notices: [...project.notices, ...restatementNotices(made.plan)],
   }
 }
 
 /** @throws MillraceError USAGE */
 function toTurnRequest(
   project: Project,
-  { environment = 'prod', build, onConflict = 'reject' }: PlanRequest,
+  { environment = 'prod', build, restate, onConflict = 'reject' }: PlanRequest,
 ): TurnRequest {
+  if (onConflict === 'join' && restate !== undefined) {
+    throw new MillraceError(
+      'USAGE',
+      "onConflict: a restatement cannot join another build, which restates nothing; got 'join'",
+      {
+        hint: 'wait for its turn: queue',
+      },
+    )
+  }
   if (ON_CONFLICT.includes(onConflict)) return { project: project.name, environment, build, onConflict }
   throw new MillraceError('USAGE', `onConflict: expected ${ON_CONFLICT.join(', ')}; got ${JSON.stringify(onConflict)}`)
 }

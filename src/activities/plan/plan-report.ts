@@ -1,4 +1,5 @@
 /** A plan as `plan --json` prints it. Pure. */
+import type { Plan } from '../../graph/plan.ts'
 import { toIso } from '../../graph/time.ts'
 import type { PlanReport } from '../../payloads.ts'
 import type { MadePlan } from './planner.ts'
@@ -21,14 +22,23 @@ export function toPlanReport(environment: string, { plan, steps }: MadePlan): Pl
     ],
     backfills: selected
       .filter((model) => model.batches.length > 0)
-      .map(({ name, intervals }) => ({
+      .map(({ name, intervals, reason }) => ({
         model: name,
         intervals: intervals.map(({ start, end }) => [toIso(start), toIso(end)]),
         batches: batches.get(name) ?? 0,
+        reason: reason ?? '',
       })),
     stale: plan.stale,
     unchanged: selected
       .filter(({ category, batches }) => category === null && batches.length === 0)
       .map(({ name }) => name),
+    notices: restatementNotices(plan),
   }
+}
+
+/** What is not built again although what it reads is. */
+export function restatementNotices({ models }: Pick<Plan, 'models'>): string[] {
+  return models.flatMap(({ name, notRestated }) =>
+    notRestated === null ? [] : [`model '${name}' is not restated: ${notRestated}`],
+  )
 }

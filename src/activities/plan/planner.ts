@@ -1,10 +1,10 @@
 /** Project + request + state → plan. Reads, writes nothing; `plan` and `build` share it. */
 import type { Lease } from '../../connections/lease.ts'
 import { createModelGraph, type ModelGraph } from '../../graph/model-graph.ts'
-import type { Coverage, PlanNode } from '../../graph/plan-context.ts'
+import type { Coverage, PendingRestatement, PlanNode } from '../../graph/plan-context.ts'
 import { modifiedModels } from '../../graph/modified-models.ts'
 import { planBuild, type Plan } from '../../graph/plan.ts'
-import { needsFacts, selectModels } from '../../graph/select.ts'
+import { needsFacts } from '../../graph/select.ts'
 import { planSteps, type StepContext } from '../../graph/steps.ts'
 import type { BuildStep } from '../../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../../project/fingerprint.ts'
@@ -15,6 +15,7 @@ import { readEnvironment, type EnvironmentState } from '../../state/environments
 import { readFailedModels } from '../../state/builds.ts'
 import { readCoverage } from '../../state/ledger.ts'
 import { readDurations } from '../../state/outcomes.ts'
+import { readAutoRestated, readPending } from '../../state/restatements.ts'
 import { assertStateReadable, readStateVersion } from '../../state/schema.ts'
 import { readVersions, type StoredVersion } from '../../state/versions.ts'
 import type { CatalogLeases } from '../catalog-leases.ts'
@@ -22,10 +23,10 @@ import { defineModels, type Definitions } from './define-models.ts'
 import { attachedCatalogs, modelCatalogs } from './model-catalogs.ts'
 import { assertBuildable, assertPlanSize, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
-import { assertPlannable, toRange, toSelection, type PlanScope } from './plan-scope.ts'
+import { assertPlannable, chooseModels, toRange, toSelection, type PlanScope } from './plan-scope.ts'
 
 export interface PlanOptions extends PlanScope {
-  /** Tells one full refresh from another. */
+  /** Tells one full refresh from another, or one restatement. */
   refreshId: string
 }
 
@@ -36,6 +37,10 @@ export interface MadePlan {
   environment: EnvironmentState
   /** Attached catalogs that hold models. */
   catalogs: string[]
+  /** What was now. */
+  executionMs: number
+  /** The state remembers restatements that had not succeeded. */
+  hasPending: boolean
 }
 
 /** What a database's state says of its models; empty where there is none. */
@@ -43,6 +48,8 @@ interface KnownModels {
   versions: StoredVersion[]
   coverage: Map<string, Coverage>
   durations: Map<string, number>
+  pending: Map<string, PendingRestatement>
+  autoRestated: Map<string, number>
 }
 
 interface KnownState extends KnownModels {
@@ -69,11 +76,12 @@ export async function makePlan(
     project: project.name,
     hash: sha256,
   }
-  const selection = toSelection(options)
-  const facts = needsFacts(selection)
+  const texts = [toSelection(options), ...(options.restate ?? []).map((select) => ({ select }))]
+  const facts = texts.some(needsFacts)
     ? { modified: modifiedModels(graph, known), failed: await readFailed(leases, place) }
     : null
-  const selected = withEmbedded(graph, selectModels(graph, selection, facts))
+  const asked = chooseModels(graph, options, facts)
+  const selected = withEmbedded(graph, asked.selected)
   const chosen = models.filter((model) => selected.has(model.name))
   assertBuildable(project, chosen)
 
@@ -82,8 +90,12 @@ export async function makePlan(
   const plan = planBuild({
     graph,
     selected,
-    selective: options.select !== undefined || options.exclude !== undefined,
+    selective: [options.select, options.exclude, options.restate].some((given) => given !== undefined),
     ...known,
+    restate: asked.restate,
+    restatement: options.refreshId,
+    pending: state.pending,
+    autoRestated: state.autoRestated,
     range: toRange(options),
     refresh: options.fullRefresh === true ? options.refreshId : null,
     format: FINGERPRINT_FORMAT,
@@ -102,7 +114,9 @@ export async function makePlan(
     settings: stepSettings(project, models),
   })
   assertPlanSize(steps.length)
-  return { plan, steps, definitions, environment: state.environment, catalogs }
+  const { environment, pending } = state
+  const { executionMs } = options
+  return { plan, steps, definitions, environment, catalogs, executionMs, hasPending: pending.size > 0 }
 }
 
 /** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */
@@ -153,19 +167,20 @@ async function readState(
   { project, environment, catalogs }: StatePlace,
 ): Promise<KnownState> {
   const nothing = { revision: 0, models: [] }
-  if (leases === null) return { environment: nothing, versions: [], coverage: new Map(), durations: new Map() }
+  if (leases === null) return { environment: nothing, ...NOTHING_KNOWN() }
   const main = await leases.in(null)
-  const hasState = await stateIsThere(main)
   const state = {
-    environment: hasState ? await readEnvironment(main, project, environment) : nothing,
-    ...(await readModels(hasState ? main : null, project)),
+    environment: (await readableVersion(main)) > 0 ? await readEnvironment(main, project, environment) : nothing,
+    ...(await readModels(main, project)),
   }
   for (const catalog of catalogs) {
     const lease = await leases.in(catalog)
-    const { versions, coverage, durations } = await readModels((await stateIsThere(lease)) ? lease : null, project)
-    state.versions.push(...versions)
-    for (const [version, covered] of coverage) state.coverage.set(version, covered)
-    for (const [model, ms] of durations) state.durations.set(model, ms)
+    const there = await readModels(lease, project)
+    state.versions.push(...there.versions)
+    for (const [version, covered] of there.coverage) state.coverage.set(version, covered)
+    for (const [model, ms] of there.durations) state.durations.set(model, ms)
+    for (const [version, restatement] of there.pending) state.pending.set(version, restatement)
+    for (const [version, ms] of there.autoRestated) state.autoRestated.set(version, ms)
   }
   return state
 }
@@ -176,23 +191,40 @@ async function readFailed(
   { project, environment }: StatePlace,
 ): Promise<ReadonlySet<string>> {
   const main = (await leases?.in(null)) ?? null
-  if (main === null || !(await stateIsThere(main))) return new Set()
+  if (main === null || (await readableVersion(main)) === 0) return new Set()
   return new Set(await readFailedModels(main, project, environment))
 }
 
-/** @throws MillraceError STATE_NEWER */
-async function stateIsThere(lease: Lease): Promise<boolean> {
+/** The state's version; 0 without one. @throws MillraceError STATE_NEWER */
+async function readableVersion(lease: Lease): Promise<number> {
   const version = await readStateVersion(lease)
   assertStateReadable(version)
-  return version > 0
+  return version
 }
 
-async function readModels(lease: Lease | null, project: string): Promise<KnownModels> {
-  if (lease === null) return { versions: [], coverage: new Map(), durations: new Map() }
+const NOTHING_KNOWN = (): KnownModels => ({
+  versions: [],
+  coverage: new Map(),
+  durations: new Map(),
+  pending: new Map(),
+  autoRestated: new Map(),
+})
+
+/** The first version of the state that knows of restatements; a preview reads older ones as they are. */
+const RESTATEMENTS_SINCE = 4
+
+async function readModels(lease: Lease, project: string): Promise<KnownModels> {
+  const version = await readableVersion(lease)
+  if (version === 0) return NOTHING_KNOWN()
+  const older = version < RESTATEMENTS_SINCE
   return {
+    ...NOTHING_KNOWN(),
     versions: await readVersions(lease, project),
     coverage: await readCoverage(lease, project),
     durations: await readDurations(lease),
+    ...(older
+      ? {}
+      : { pending: await readPending(lease, project), autoRestated: await readAutoRestated(lease, project) }),
   }
 }
 

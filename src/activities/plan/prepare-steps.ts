@@ -1,9 +1,13 @@
 /** What the steps of a catalog need there before the first of them starts: schemas, and what its state says of their versions. */
 import type { Lease } from '../../connections/lease.ts'
+import type { PlannedModel } from '../../graph/plan-context.ts'
+import { cutAtBatches } from '../../graph/restate.ts'
 import { FINGERPRINT_FORMAT } from '../../project/fingerprint.ts'
 import { quoteIdentifier } from '../../sql/identifiers.ts'
 import { physicalRelation } from '../../sql/physical.ts'
+import { dropReplaced, recordAutoRestated, replacePending, type NewRestatement } from '../../state/restatements.ts'
 import {
+  adoptFingerprints,
   insertDefinitions,
   insertVersions,
   newDefinitions,
@@ -30,7 +34,28 @@ export async function prepareSteps(lease: Lease, project: string, { made, catalo
   }
   await createSchemas(lease, here)
   const missing = await newDefinitions(lease, definitionsOfSteps(project, here))
-  return [...insertVersions(newVersions(project, here)), ...insertDefinitions(missing)]
+  return [
+    ...insertVersions(newVersions(project, here)),
+    ...insertDefinitions(missing),
+    ...adoptFingerprints(here.models.filter(({ adopts }) => adopts).map(inFormat)),
+    ...(made.hasPending ? [dropReplaced()] : []),
+    ...replacePending(here.models.flatMap(toRestatement)),
+    ...recordAutoRestated(
+      here.models.filter((model) => model.startsAutoRestatement).map(({ version }) => version),
+      made.executionMs,
+    ),
+  ]
+}
+
+function inFormat({ version, fingerprint }: PlannedModel): Pick<NewVersion, 'version' | 'fingerprint' | 'format'> {
+  return { version, fingerprint, format: FINGERPRINT_FORMAT }
+}
+
+/** What is built in place is known by the batches that build it. */
+function toRestatement({ hasTable, restated, batches }: PlannedModel): NewRestatement[] {
+  if (!hasTable || restated === null) return []
+  const { version, intervals, replacedBy } = restated
+  return [{ version, ranges: replacedBy === null ? cutAtBatches(intervals, batches) : intervals, replacedBy }]
 }
 
 /** What is planned in one catalog. */

@@ -8,12 +8,12 @@ import type { Heartbeat } from '../heartbeat.ts'
 import type { WorkerProjects } from '../worker-projects.ts'
 
 export interface DecidedRequest extends PlanRequest {
-  /** Tells one full refresh from another: that of the first build, so that what it built counts as built. */
+  /** Tells one full refresh from another, or one restatement: that of the first build, so that what it built counts as built. */
   refreshId: string
 }
 
 /** What decides which steps there are: of a repeated build nobody may say it anew. */
-const DECIDING = ['select', 'exclude', 'start', 'end', 'executionTime', 'fullRefresh', 'vars'] as const
+const DECIDING = ['select', 'exclude', 'start', 'end', 'executionTime', 'fullRefresh', 'restate', 'vars'] as const
 
 /** @throws MillraceError USAGE when there is no such build, or more is asked for than to repeat it. */
 export async function decideRequest(
@@ -47,7 +47,7 @@ export function toRecordedInput(request: DecidedRequest): RecordedInput {
   return {
     ...input,
     executionTime: new Date(executionMs).toISOString(),
-    ...(input.fullRefresh === true ? { refreshId } : {}),
+    ...(input.fullRefresh === true || input.restate !== undefined ? { refreshId } : {}),
   }
 }
 

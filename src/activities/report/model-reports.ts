@@ -119,6 +119,7 @@ function toReport(
     endedAt: last === null ? null : toIso(last),
     durationMs: started === null || last === null ? null : last - started,
     audits: mergeAudits(done, failed),
+    warnings: done.flatMap(({ warnings = [] }) => warnings),
     error:
       failure === undefined
         ? status === 'error'
@@ -136,12 +137,16 @@ const unknownError = {
 function statusOf(model: BuildModel, done: readonly StepResult[], ended: EndedSteps | null): ModelStatus {
   if (model.steps.length === 0) return model.promotedOnly ? 'success' : 'unchanged'
   if (done.length === model.steps.length) {
-    return done.some(({ audits }) => audits.some(({ status }) => status === 'warn')) ? 'warn' : 'success'
+    return done.some(warns) ? 'warn' : 'success'
   }
   if (ended === null) return 'pending'
   if (model.steps.some((step) => ended.failed.has(step))) return 'error'
   if (model.steps.some((step) => ended.canceled.has(step))) return 'canceled'
   return model.steps.some((step) => ended.skipped.has(step)) ? 'skipped' : 'canceled'
+}
+
+function warns({ audits, warnings = [] }: StepResult): boolean {
+  return warnings.length > 0 || audits.some(({ status }) => status === 'warn')
 }
 
 function skipReason(model: BuildModel, ended: EndedSteps | null, modelOf: ReadonlyMap<number, string>): string | null {

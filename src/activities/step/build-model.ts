@@ -50,7 +50,7 @@ export async function buildModel(projects: WorkerProjects, input: StepInput): Pr
       rows: result.rows,
       rowsFiltered: result.rowsFiltered,
       ...((result.rowsDuplicate ?? 0) > 0 ? { rowsDuplicate: result.rowsDuplicate } : {}),
-      warnings: audits.filter((audit) => audit.status === 'warn').length,
+      warnings: audits.filter((audit) => audit.status === 'warn').length + (result.warnings?.length ?? 0),
       durationMs: result.endedMs - result.startedMs,
     }
   } catch (error) {

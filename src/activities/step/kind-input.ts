@@ -6,22 +6,30 @@ import type { KindInput, TableColumn } from '../../sql/kinds/kind-write.ts'
 import { isHistory, updatedAtOf } from '../../sql/kinds/scd-columns.ts'
 import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
 import { nothingLoaded } from '../../state/ledger.ts'
+import { evolveTable } from './evolve-table.ts'
 import { keepComments } from './step-comments.ts'
 import { ensureTable } from './step-statements.ts'
 import { columnType, renderOptions, tableColumns, type StepWork } from './step-work.ts'
 
+export interface StepKindInput extends Omit<KindInput, 'staged'> {
+  /** Statements that make the table fit the query, in the step's transaction before the write. */
+  alterations: string[]
+  warnings: string[]
+}
+
 /**
  * Before the step's transaction begins.
- * @param query of the step's rows.
- * @throws MillraceError MODEL when the time column is missing, or too coarse for the model's intervals.
+ * @param rendered the query of the step's rows.
+ * @throws MillraceError MODEL when the time column is missing, or too coarse for the model's intervals; SCHEMA_CHANGE.
  */
-export async function kindInput(work: StepWork, query: string): Promise<Omit<KindInput, 'staged'>> {
+export async function kindInput(work: StepWork, rendered: string): Promise<StepKindInput> {
   const { definition, table, step, lease } = work
   const { model } = definition
   const isKept = hasInterval(model.kind)
-  if (isKept || model.self_referencing) await ensureTable(work, query)
-  const columns = isKept && step.interval !== null ? await tableColumns(lease, work) : []
-  if (isKept) await keepComments(work, columns)
+  if (isKept || model.self_referencing) await ensureTable(work, rendered)
+  const found = isKept && step.interval !== null ? await tableColumns(lease, work) : []
+  if (isKept) await keepComments(work, found)
+  const { statements: alterations, columns, query, warnings } = await evolveTable(work, found, rendered)
   const { time_column: time } = model.kind
   assertUpdatedAt(work, columns)
   if (time !== undefined && step.interval !== null) {
@@ -41,7 +49,14 @@ export async function kindInput(work: StepWork, query: string): Promise<Omit<Kin
     interval: step.interval,
     executionMs: work.executionMs,
     isFirstLoad: nothingLoaded(step.version),
+    alterations,
+    warnings,
   }
+}
+
+/** What the step's result tells besides its numbers. */
+export function toldOf({ warnings }: StepKindInput): { warnings?: string[] } {
+  return warnings.length === 0 ? {} : { warnings }
 }
 
 /** The SQL among a kind's options is SQL of the step. */

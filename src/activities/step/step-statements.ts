@@ -4,6 +4,7 @@ import { typedColumns } from '../../project/cast-columns.ts'
 import { hasInterval, type SqlText } from '../../project/model.ts'
 import { renderQuery, renderStatement } from '../../project/render-model.ts'
 import { createKindTable, kindQuery } from '../../sql/kinds/index.ts'
+import { restatedRecord } from '../../state/restatements.ts'
 import { stepRecord, unitRecords, wholeRecord, type StepResult } from '../../state/ledger.ts'
 import { seedSelect } from './seed-select.ts'
 import { renderOptions, type StepWork } from './step-work.ts'
@@ -53,9 +54,12 @@ export function ledgerRecord({ id, step, definition, first, lease }: StepWork): 
   const replace = step.fresh !== true || !first || !lease.database.capabilities.uniqueKeys
   const units = { version: step.version, step: id, inputs: step.inputs, replace }
   const interval = step.interval === null ? null : { start: step.interval[0], end: step.interval[1] }
-  return hasInterval(definition.model.kind) && interval !== null
+  const partwise = hasInterval(definition.model.kind) && interval !== null
+  const built = partwise
     ? unitRecords(units, interval, unitsOf(interval, definition.model.interval_unit))
     : wholeRecord(units, interval)
+  if (step.restates !== true) return built
+  return `${built};\n${restatedRecord(step.version, partwise ? step.interval : null)}`
 }
 
 /** SQL that records the result, for the build's report. @param measured as `stepRecord` has it. */

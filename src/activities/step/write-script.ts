@@ -9,7 +9,7 @@ import { hasInterval, isSerial } from '../../project/model.ts'
 import { kindWrite } from '../../sql/kinds/index.ts'
 import { fenceUpdate, NOTHING_WRITTEN, readStep, type StepResult } from '../../state/ledger.ts'
 import { auditGuards, guardFailure, passedAudits } from './audit-step.ts'
-import { kindInput } from './kind-input.ts'
+import { kindInput, toldOf } from './kind-input.ts'
 import { readRecorded } from './other-attempt.ts'
 import { inStatement, joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
@@ -27,10 +27,11 @@ export async function writeScript(work: StepWork): Promise<StepResult> {
   // A first attempt finds at its end, by the state's keys, what a later one looks up.
   const recorded = first ? null : await readRecorded(lease, work)
   if (recorded !== null) return recorded
-  const { statements, measured, uploads } = await writing(work)
+  const { statements, measured, uploads, told } = await writing(work)
   const guards = await auditGuards(lease, work)
   const result: StepResult = {
     ...NOTHING_WRITTEN,
+    ...told,
     interval: step.interval,
     audits: passedAudits(work),
     attempts,
@@ -49,6 +50,7 @@ interface Writing {
   measured: string
   /** What the statements read of this machine. */
   uploads: Upload[]
+  told: Pick<StepResult, 'warnings'>
 }
 
 async function writing(work: StepWork): Promise<Writing> {
@@ -56,15 +58,17 @@ async function writing(work: StepWork): Promise<Writing> {
   const { query, uploads } = await source(work)
   const before = await preStatements(work)
   const after = await postStatements(work)
-  const write = kindWrite({ ...(await kindInput(work, query)), staged: false })
+  const input = await kindInput(work, query)
+  const write = kindWrite({ ...input, staged: false })
   const comments = hasInterval(definition.model.kind) ? [] : await replacedComments(work, query)
   const fence = isSerial(definition.model.kind) ? [fenceUpdate(step.version)] : []
   // Temporary tables are measured behind the audits, and end with the session.
   const drops = uploads.map(({ name }) => `DROP TABLE ${uploadedTable(name)}`)
   return {
-    statements: [...fence, ...before, ...write.statements, ...drops, ...after, ...comments],
+    statements: [...fence, ...before, ...input.alterations, ...write.statements, ...drops, ...after, ...comments],
     measured: write.measured ?? `'{}'`,
     uploads,
+    told: toldOf(input),
   }
 }
 

@@ -8,7 +8,7 @@ import type { KindWrite } from '../../sql/kinds/kind-write.ts'
 import { createStage } from '../../sql/materialize.ts'
 import { fenceUpdate, NOTHING_WRITTEN, type StepResult } from '../../state/ledger.ts'
 import { runBlockingAudits } from './audit-step.ts'
-import { kindInput } from './kind-input.ts'
+import { kindInput, toldOf } from './kind-input.ts'
 import { readRecorded } from './other-attempt.ts'
 import { joinStatements } from './script-text.ts'
 import { StepBusy } from './step-busy.ts'
@@ -31,7 +31,7 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
   if (staged) {
     // Others write while the query runs.
     work.say('reading')
-    await work.lease.stage(createStage(rendered))
+    await work.lease.stage(createStage(input.query))
   }
   const write = kindWrite({ ...input, staged })
   const comments = hasInterval(work.definition.model.kind) ? [] : await replacedComments(work, rendered)
@@ -45,12 +45,13 @@ export async function writeStep(work: StepWork): Promise<StepResult> {
     if (recorded !== null) return recorded
 
     await runAll(tx, await preStatements(work))
+    await runAll(tx, input.alterations)
     const written = await runWrite(tx, write)
     await runAll(tx, await postStatements(work))
     work.say('auditing')
     const audits = await runBlockingAudits(tx, work)
     const { step, attempts } = work
-    const numbers = { ...NOTHING_WRITTEN, ...written }
+    const numbers = { ...NOTHING_WRITTEN, ...written, ...toldOf(input) }
     const result = { ...numbers, interval: step.interval, audits, attempts, startedMs, endedMs: Date.now() }
     work.say('committing')
     await commit(tx, [...write.cleanup, ...comments, ledgerRecord(work), resultRecord(work, result)])

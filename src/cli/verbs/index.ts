@@ -45,6 +45,13 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     args: [0, 0],
     load: async () => (await import('./build.ts')).buildVerb,
   },
+  restate: {
+    usage: 'MODEL… [--start T] [--end T] [--exclude EXPR] [--dry-run] [--on-conflict queue|reject|preempt] …',
+    summary: 'build a range of models again, with all that read them: by default their whole history',
+    opens: true,
+    args: [1, Infinity],
+    load: async () => (await import('./build.ts')).restateVerb,
+  },
   status: {
     usage: '[WORKFLOW_ID]',
     summary: "a build's state now; without an id that of the environment's latest build",
@@ -130,7 +137,6 @@ export const LATER_VERBS: ReadonlySet<string> = new Set([
   'lint',
   'format',
   'lineage',
-  'restate',
   'audit',
   'test',
   'evaluate',

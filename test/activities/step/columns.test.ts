@@ -114,7 +114,7 @@ test.each([
   const source = (query: string): Promise<void> => writeParquet(parquet, query)
   await source(`SELECT 1 AS id, DATE '2024-01-01' AS day`)
   const kinds = [
-    'INCREMENTAL_UNMANAGED',
+    'INCREMENTAL_UNMANAGED (forward_only false)',
     'INCREMENTAL_BY_UNIQUE_KEY (unique_key id)',
     'INCREMENTAL_BY_TIME_RANGE (time_column day)',
   ]
