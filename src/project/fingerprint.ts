@@ -99,6 +99,8 @@ function dataHashV1(model: Model, variables: Record<string, VariableValue>): str
     table_format: model.table_format,
     physical_properties: model.physical_properties,
     physical_version: model.physical_version,
+    // Undefined, and so left out, where no macro asks for columns.
+    read_columns: model.read_columns,
   })
 }
 

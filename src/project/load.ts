@@ -4,13 +4,14 @@
 import { createModelGraph } from '../graph/model-graph.ts'
 import { MillraceError, ProjectError } from '../errors.ts'
 import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
-import { expandMacros, type VariableValue } from '../sql/macros.ts'
+import { expandMacros, expandStatement, type VariableValue } from '../sql/macros.ts'
 import { tokenize } from '../sql/lexer.ts'
 import { distinctRelations } from '../sql/references.ts'
 import { loadConfig, type ProjectConfig } from './config.ts'
 import { loadExternalModels } from './external-models.ts'
 import { chooseGateway } from './gateways.ts'
 import { parseModelDefaults, type ModelDefaults } from './header/model-defaults.ts'
+import { createColumnSource, type Columns, type ColumnSource } from './infer-columns.ts'
 import { loadingEnvironment } from './macro-environment.ts'
 import type { AuditDefinition, Model } from './model.ts'
 import { relationKey } from './names.ts'
@@ -220,12 +221,9 @@ function assertStatements(model: Model): void {
 /** Renders every query as of the epoch, parses it, and adds what it reads to `depends_on`. */
 async function addReferences(project: Project, parser: SqlParser, problems: Problems): Promise<void> {
   const rendered: { model: Model; text: string }[] = []
+  const columns = createColumnSource(project, parser)
   for (const model of project.models) {
-    const { query } = model
-    if (query === null) continue
-    const text = await problems.collect(() =>
-      expandMacros(query.text, loadingEnvironment(project, model), { file: model.file, line: query.line }),
-    )
+    const text = await problems.collect(() => renderAtLoad(project, model, columns))
     if (text !== null) rendered.push({ model, text })
   }
   const parsed = await parser.parse(rendered.map(({ text }) => text))
@@ -239,6 +237,25 @@ async function addReferences(project: Project, parser: SqlParser, problems: Prob
       model.depends_on = [...new Set([...model.depends_on, ...names])].filter((name) => name !== model.name).sort()
     }
   }
+}
+
+/** The query's text; null where there is none. What its macros ask for of other models' columns is kept in the model. */
+async function renderAtLoad(project: Project, model: Model, source: ColumnSource): Promise<string | null> {
+  const { query, pre, post, file } = model
+  if (query === null) return null
+  const asked: Record<string, Columns> = {}
+  const host = source.hostFor(model, (name, columns) => (asked[name] = columns))
+  const environment = loadingEnvironment(project, model, host)
+  const text = await expandMacros(query.text, environment, { file, line: query.line })
+  const texts = [query, ...pre, ...post]
+  if (texts.some((one) => /@(star|union)\b/i.test(one.text))) {
+    // A step has the definition alone: what it will ask for has to be in it.
+    for (const one of texts) {
+      await expandStatement(one.text, { ...environment, runtimeStage: 'evaluating' }, { file, line: one.line })
+    }
+  }
+  if (Object.keys(asked).length > 0) model.read_columns = asked
+  return text
 }
 
 function syntaxError(

@@ -138,6 +138,8 @@ export interface Model {
   clustered_by: string[]
   /** Names this model reads (models and externals), itself excluded, sorted; normalized like `name`. A file that is read is listed by its path. */
   depends_on: string[]
+  /** What its @STAR and @UNION ask for: name, as in `depends_on` → column → DuckDB type. Absent where they ask nothing. */
+  read_columns?: Record<string, Record<string, string>>
   /** The model reads its own table. */
   self_referencing: boolean
   enabled: boolean

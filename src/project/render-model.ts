@@ -2,9 +2,11 @@
 import { isAbsolute, resolve } from 'node:path'
 import { MillraceError } from '../errors.ts'
 import { quoteRelation } from '../sql/identifiers.ts'
-import { expandMacros, type MacroEnvironment } from '../sql/macros.ts'
+import { expandMacros, expandStatement, type MacroEnvironment } from '../sql/macros.ts'
 import { rewriteTables } from '../sql/rewrite.ts'
 import type { DefinitionCatalogs, ModelDefinition } from './definition.ts'
+import { createMacroHost } from './macro-host.ts'
+import { macroDefinitions } from './macro-environment.ts'
 import { hasInterval, type RelationName, type SqlText } from './model.ts'
 import { isSystemName, normalizedName } from './names.ts'
 import type { SqlParser } from './sql-parser.ts'
@@ -35,7 +37,8 @@ async function renderWithin(
   const { model } = definition
   if (model.query === null) throw new TypeError(`model '${model.name}' has no query`)
   const place = { file: model.file, line: model.query.line }
-  const text = await expandMacros(model.query.text, macroEnvironment(definition, options), place)
+  const environment = { ...macroEnvironment(definition, options), definitions: macroDefinitions(model) }
+  const text = await expandMacros(model.query.text, environment, place)
   const [parsed] = await options.parser.parse([text])
   if (parsed === undefined || 'problem' in parsed) {
     const problem = parsed?.problem ?? { message: 'cannot be parsed', line: null }
@@ -56,19 +59,34 @@ async function renderWithin(
   })
 }
 
-/** A statement before or after the query, or an audit's query: macros expanded, nothing else touched. */
-export async function renderStatement(
-  statement: SqlText,
+/**
+ * Statements before or after the query: macros expanded, nothing else touched. `@DEF` and what gives nothing are left
+ * out; a macro that gives a list is several.
+ */
+export async function renderStatements(
+  statements: readonly SqlText[],
+  definition: ModelDefinition,
+  options: RenderOptions,
+): Promise<string[]> {
+  const { model } = definition
+  const environment = { ...macroEnvironment(definition, options), definitions: macroDefinitions(model) }
+  const rendered = statements.map(({ text, line }) => expandStatement(text, environment, { file: model.file, line }))
+  return (await Promise.all(rendered)).flat()
+}
+
+/** SQL of a header, e.g. `merge_filter`: macros expanded. */
+export async function renderExpression(
+  { text, line }: SqlText,
   definition: ModelDefinition,
   options: RenderOptions,
 ): Promise<string> {
-  return expandMacros(statement.text, macroEnvironment(definition, options), {
-    file: definition.model.file,
-    line: statement.line,
-  })
+  return expandMacros(text, macroEnvironment(definition, options), { file: definition.model.file, line })
 }
 
+/** Without what the model defines by `@DEF`: its audits do not know that. */
 export function macroEnvironment(definition: ModelDefinition, options: RenderOptions): MacroEnvironment {
+  const { model, defaultCatalog } = definition
+  const columns = model.read_columns ?? {}
   const interval = hasInterval(definition.model.kind) ? options.interval : null
   return {
     start: interval?.[0] ?? null,
@@ -78,7 +96,11 @@ export function macroEnvironment(definition: ModelDefinition, options: RenderOpt
     runtimeStage: options.runtimeStage,
     thisModel: options.thisModel,
     gateway: definition.gateway,
-    modelKind: definition.model.kind.name,
+    defaultCatalog,
+    modelKind: model.kind.name,
+    host: createMacroHost(options.parser, (relation) =>
+      Promise.resolve(columns[normalizedName(relation, defaultCatalog)] ?? null),
+    ),
   }
 }
 

@@ -17,6 +17,8 @@ export type ParsedQuery = { references: QueryReferences } | { problem: SyntaxPro
 export interface SqlParser {
   /** Parses queries in one round trip; the result keeps their order. */
   parse(queries: readonly string[]): Promise<ParsedQuery[]>
+  /** Rows of a statement that reads no data, values as JSON. @throws what DuckDB says; after ten seconds it is interrupted. */
+  rows(sql: string): Promise<unknown[][]>
   close(): Promise<void>
 }
 
@@ -27,6 +29,7 @@ export interface SqlParser {
 const cache = new Map<string, ParsedQuery>()
 /** Two projects of the largest size. */
 const CACHE_SIZE = 25_000
+const MAX_STATEMENT_MS = 10_000
 
 export function createSqlParser(): SqlParser {
   let opening: Promise<Opened> | null = null
@@ -73,6 +76,15 @@ export function createSqlParser(): SqlParser {
       if (cache.size + unknown.length > CACHE_SIZE) cache.clear()
       for (const [query, result] of parsed) cache.set(query, result)
       return queries.map((query) => parsed.get(query) ?? { problem: noPlace('cannot be parsed') })
+    },
+    async rows(sql) {
+      const { connection } = await open()
+      const timer = setTimeout(() => connection.interrupt(), MAX_STATEMENT_MS)
+      try {
+        return (await connection.runAndReadAll(sql)).getRowsJson()
+      } finally {
+        clearTimeout(timer)
+      }
     },
     async close() {
       const opened = opening

@@ -10,15 +10,22 @@ export const MACRO_FUNCTIONS: ReadonlySet<string> = new Set(
   ).split(' '),
 )
 
+const WITH_LAMBDA = new Set(['def', 'each', 'filter', 'reduce'])
+
 export function isMacroFunction(name: string): boolean {
   return MACRO_FUNCTIONS.has(name)
+}
+
+/** Whether `x -> …` is a lambda among the arguments of `name`, and not DuckDB's operator: of a project's own macros, too. */
+export function takesLambda(name: string): boolean {
+  return !MACRO_FUNCTIONS.has(name) || WITH_LAMBDA.has(name)
 }
 
 /** Variables the language defines beside the date variables; `gateway` counts as a variable of the project. */
 export const PREDEFINED_VARIABLES: ReadonlySet<string> = new Set(['runtime_stage', 'this_model', 'model_kind_name'])
 
-/** Variables SQLMesh defines and Millrace does not yet; a project may have its own of that name. */
-export const LATER_VARIABLES: ReadonlySet<string> = new Set(['default_catalog', 'this_env', 'schemas', 'views'])
+/** Variables of `before_all` and `after_all`; elsewhere a project may have its own of that name. */
+export const PROJECT_STATEMENT_VARIABLES: ReadonlySet<string> = new Set(['this_env', 'schemas', 'views'])
 
 /** Whether the macro language gives `name` its value: a date variable, `runtime_stage`, `this_model` … */
 export function isPredefinedVariable(name: string): boolean {

@@ -1,161 +1,255 @@
-/** The macro language of models and audits: variables, date variables, `@VAR`. Pure. */
-import { nearest } from '../errors.ts'
-import { datePrefix } from './date-variables.ts'
-import { quoteIdentifier, quoteString } from './identifiers.ts'
-import { isPredefinedVariable, isMacroFunction, LATER_VARIABLES, MACRO_FUNCTIONS } from './macro-names.ts'
-import { createScope, findOrThrow } from './macro-scope.ts'
-import type { Found, MacroEnvironment, Scope } from './macro-scope.ts'
-import { macroError, notYetError, parseMacros } from './macro-syntax.ts'
-import type { MacroPart, MacroPosition, TemplatePiece, TextPlace } from './macro-syntax.ts'
+/** The macro language of models and audits: text with macros → SQL. Its functions are in files of their own. Pure. */
+import { MillraceError, nearest } from '../errors.ts'
+import { joinPieces, NOTHING_HERE, NothingInExpression, withoutNothing } from './macro-assembly.ts'
+import { NOTHING, partsOf, single, tupleItems } from './macro-calls.ts'
+import type { CallContext, Expansion, MacroFunction } from './macro-calls.ts'
+import { plainTruth } from './macro-conditions.ts'
+import { CONTROL_FUNCTIONS } from './macro-control.ts'
+import { EXPRESSION_FUNCTIONS } from './macro-expressions.ts'
+import { MACRO_FUNCTIONS } from './macro-names.ts'
+import { macroError, notYetError, toLocation } from './macro-parts.ts'
+import type { Call, Lambda, MacroPart, Position, TextPlace } from './macro-parts.ts'
+import { callProjectMacro } from './macro-project-call.ts'
+import { QUERY_FUNCTIONS } from './macro-queries.ts'
 import { tokenize } from './lexer.ts'
-import { RESERVED_WORDS } from './reserved-words.ts'
-import { toNestedLiteral, toPastedText, toSqlLiteral } from './variable-value.ts'
+import { createScope, findOrThrow, innerScope } from './macro-scope.ts'
+import type { EvaluatedExpression, MacroEnvironment, Scope } from './macro-scope.ts'
+import { parseMacros } from './macro-syntax.ts'
+import { toPieces } from './macro-templates.ts'
+import { inPosition, paste, renderTemplate, toSql } from './macro-values.ts'
 
-export type { MacroEnvironment, RuntimeStage } from './macro-scope.ts'
-export type { TextPlace } from './macro-syntax.ts'
+export type { TextPlace } from './macro-parts.ts'
+export type { MacroEnvironment, MacroHost, RuntimeStage } from './macro-scope.ts'
+export { undefinedVariables, usedVariables, usesTime } from './macro-usage.ts'
 export type { VariableValue } from './variable-value.ts'
 
 /**
  * `text` with its macros replaced; the rest stays exactly as written. `place` is where the text starts.
- * @throws MillraceError MACRO for what is undefined or misused, NOT_YET for functions of SQLMesh that do not work yet
- * and for Jinja, SQL_SYNTAX for a string, comment or quoted name that does not end
+ * @throws MillraceError MACRO for what is undefined or misused, NOT_YET for Jinja, SQL_SYNTAX for a string, comment or
+ * quoted name that does not end
  */
 export async function expandMacros(
   text: string,
   environment: MacroEnvironment,
   place: TextPlace | null,
 ): Promise<string> {
-  return render(parseMacros(text, place), createScope(environment, place))
+  return render(parseMacros(text, place), await scopeOf(environment, place))
 }
 
-/**
- * Lower-case names of variables that decide what `text` becomes, those given to `@VAR` too and without those that the
- * language defines itself. It may hold names that are no variables, such as a lambda's. A Jinja block counts as none.
- */
-export function usedVariables(text: string, place: TextPlace | null = null): Set<string> {
-  const names = [...walk(parseMacros(text, place))].flatMap((part) => {
-    if (part.type === 'call' && part.name === 'var') return variableOfVar(part) ?? []
-    return variablesOf(part).filter((name) => !isPredefinedVariable(name))
-  })
-  return new Set(names)
+/** The statements a statement stands for: none for `@DEF` and for a macro that gives nothing, several for one that gives a list. */
+export async function expandStatement(
+  text: string,
+  environment: MacroEnvironment,
+  place: TextPlace | null,
+): Promise<string[]> {
+  const parts = parseMacros(text, place)
+  if (onlyCall(parts)?.name === 'def') return []
+  const { items } = await expandParts(parts, await scopeOf(environment, place))
+  return items.filter((item) => item.trim() !== '')
 }
 
-/** Whether `text` uses the interval or the time of execution: any of `@start_…`, `@end_…`, `@execution_…`, `@latest_…`. */
-export function usesTime(text: string, place: TextPlace | null = null): boolean {
-  return [...walk(parseMacros(text, place))].flatMap(variablesOf).some((name) => datePrefix(name) !== null)
-}
+const FUNCTIONS: ReadonlyMap<string, MacroFunction> = new Map(
+  Object.entries({ ...CONTROL_FUNCTIONS, ...EXPRESSION_FUNCTIONS, ...QUERY_FUNCTIONS }),
+)
+const MAX_CALLS = 100_000
+const MAX_DEPTH = 100
+/** Characters of an expanded text: sixteen times the longest query that is any use. */
+const MAX_LENGTH = 16_000_000
 
-/** Variables `expandMacros` would call undefined, those aside that the language or the kind of the model decides. */
-export function undefinedVariables(text: string, environment: MacroEnvironment, place: TextPlace | null): Set<string> {
+async function scopeOf(environment: MacroEnvironment, place: TextPlace | null): Promise<Scope> {
   const scope = createScope(environment, place)
-  const names = [...walk(parseMacros(text, place))].flatMap((part) =>
-    part.type === 'template'
-      ? part.pieces.flatMap((piece) => (typeof piece === 'string' || piece.loose ? [] : [piece.variable]))
-      : variablesOf(part),
-  )
-  return new Set(
-    names.filter((name) => !isPredefinedVariable(name) && !LATER_VARIABLES.has(name) && scope.find(name) === null),
-  )
-}
-
-type Template = Extract<MacroPart, { type: 'template' }>
-type Call = Extract<MacroPart, { type: 'call' }>
-
-function render(parts: MacroPart[], scope: Scope): string {
-  return parts.map((part) => renderPart(part, scope)).join('')
-}
-
-function renderPart(part: MacroPart, scope: Scope): string {
-  if (part.type === 'text') return part.text
-  if (part.type === 'variable') return toSql(findOrThrow(part.name, part.line, scope), part.position)
-  if (part.type === 'template') return renderTemplate(part, scope)
-  if (part.type === 'call') return renderCall(part, scope)
-  throw notYetError('Jinja is not supported yet', { ...scope, line: part.line })
-}
-
-function toSql(found: Found, position: MacroPosition): string {
-  if (found.type === 'sql') return found.sql
-  if (position === 'name' && typeof found.value === 'string') return quoteIdentifier(found.value)
-  return toSqlLiteral(found.value)
-}
-
-function renderTemplate({ pieces, quote, line }: Template, scope: Scope): string {
-  const [only] = pieces
-  // `@{this_model}` and `@{column}` of an audit are whole relations and expressions, not names to be quoted.
-  if (quote === null && pieces.length === 1 && typeof only === 'object') {
-    const found = findOrThrow(only.variable, line, scope)
-    if (found.type === 'sql' && datePrefix(only.variable) === null && onlyString(found.sql) === null) return found.sql
+  for (const definition of environment.definitions ?? []) {
+    if (!/@def\b/i.test(definition.text)) continue
+    const call = onlyCall(parseMacros(definition.text, definition.place))
+    if (call?.name === 'def') await define(call, { ...scope, place: definition.place })
   }
-  const text = pieces.map((piece) => paste(piece, { quote, line }, scope)).join('')
-  if (quote === "'") return quoteString(text)
-  const plain = /^[\p{L}_][\p{L}\p{N}_$]*$/u.test(text) && !RESERVED_WORDS.has(text.toLowerCase())
-  return quote === null && plain ? text : quoteIdentifier(text)
+  return scope
 }
 
-function paste(
-  piece: TemplatePiece,
-  { quote, line }: { quote: Template['quote']; line: number },
-  scope: Scope,
-): string {
-  if (typeof piece === 'string') return piece
-  const found = piece.loose ? scope.find(piece.variable) : findOrThrow(piece.variable, line, scope)
-  if (found === null) return piece.written
-  if (found.type === 'sql') return onlyString(found.sql) ?? found.sql
-  if (quote !== "'" && typeof found.value === 'object' && found.value !== null) {
-    const what = Array.isArray(found.value) ? 'a list' : 'a mapping'
-    throw macroError(`Macro variable '${piece.variable}' is ${what} and cannot be part of a name`, { ...scope, line })
-  }
-  return toPastedText(found.value)
-}
-
-/** The characters of an SQL text that is one string or one quoted name, null for any other. */
-function onlyString(sql: string): string | null {
-  const [token, ...more] = tokenize(sql)
-  return more.length === 0 && (token?.type === 'string' || token?.type === 'quoted') ? token.value : null
-}
-
-function renderCall(call: Call, scope: Scope): string {
-  if (call.name === 'var') return renderVar(call, scope)
-  const name = call.name.toUpperCase()
-  if (isMacroFunction(call.name)) {
-    throw notYetError(`Macro function @${name} is not supported yet`, { ...scope, line: call.line })
-  }
-  const near = nearest(call.name, MACRO_FUNCTIONS)
-  const hint = near === null ? 'Macros written in Python are not supported' : `Did you mean @${near.toUpperCase()}(…)?`
-  throw macroError(`Macro function '${call.name}' is undefined`, { ...scope, line: call.line }, hint)
-}
-
-/** `@VAR('name'[, default])`: the variable of the project, else the default, else NULL. */
-function renderVar(call: Call, scope: Scope): string {
-  const name = variableOfVar(call)
+/** `@DEF(name, expression)` or `@DEF(name, x -> expression)`. */
+async function define(call: Call, scope: Scope): Promise<void> {
   const [first, second, ...more] = call.args
-  const wrongName = first?.name !== null || (second !== undefined && ![null, 'default'].includes(second.name))
-  if (name === null || wrongName || more.length > 0) {
-    const came = call.args.map((arg) => (arg.name === null ? arg.text : `${arg.name} := ${arg.text}`)).join(', ')
-    throw macroError(`Expected @VAR('name'[, default]), got @VAR(${came})`, { ...scope, line: call.line })
+  const [name, ...parts] = first?.name === null ? (partsOf(first.text) ?? []) : []
+  if (name === undefined || parts.length > 0 || second === undefined || second.name !== null || more.length > 0) {
+    throw macroError('Expected @DEF(name, expression) or @DEF(name, x -> expression)', { ...scope, ...placeOf(call) })
   }
-  const value = scope.variables.get(name)
-  if (value === undefined) return second === undefined ? 'NULL' : render(second.parts, scope)
-  return Array.isArray(value) && call.position !== 'list' ? toNestedLiteral(value) : toSqlLiteral(value)
+  const { lambda } = second
+  if (lambda !== null) scope.functions.set(name.toLowerCase(), { ...lambda, place: scope.place })
+  else {
+    const { items, list } = await expandParts(second.parts, scope)
+    const sql = items.join(', ') || 'NULL'
+    scope.locals.set(name.toLowerCase(), list ? `(${sql})` : sql)
+  }
 }
 
-/** Lower case; null when the first argument is no plain string. */
-function variableOfVar(call: Call): string | null {
-  const [token, ...more] = tokenize(call.args[0]?.text ?? '').filter(({ type }) => type !== 'comment')
-  return token?.type === 'string' && more.length === 0 ? token.value.toLowerCase() : null
+/** The call that is all there is of `parts`; null where there is more, or no call. */
+function onlyCall(parts: readonly MacroPart[]): Call | null {
+  const [only, ...more] = parts.filter((part) => part.type !== 'text' || hasTokens(part.text))
+  return only?.type === 'call' && more.length === 0 ? only : null
 }
 
-/** All parts, those in arguments too. */
-function* walk(parts: MacroPart[]): Generator<MacroPart> {
+function hasTokens(text: string): boolean {
+  return text.trim() !== '' && tokenize(text).some(({ type }) => type !== 'comment')
+}
+
+async function expandParts(parts: readonly MacroPart[], scope: Scope): Promise<Expansion> {
+  const call = onlyCall(parts)
+  return call === null ? single(await render(parts, scope)) : expandCall(call, scope)
+}
+
+async function render(parts: readonly MacroPart[], scope: Scope): Promise<string> {
+  const pieces: string[] = []
+  const nothings: Position[] = []
   for (const part of parts) {
-    yield part
-    if (part.type === 'call') for (const { parts } of part.args) yield* walk(parts)
+    const piece = await renderPart(part, scope)
+    if (piece === null && part.type !== 'text') nothings.push(part)
+    pieces.push(piece ?? NOTHING_HERE)
+  }
+  const text = joinPieces(pieces)
+  if (text.length > MAX_LENGTH) {
+    const [first] = parts.filter((part) => part.type !== 'text')
+    throw macroError(`Expected macros to give at most ${MAX_LENGTH} characters`, {
+      ...scope,
+      ...placeOf(first ?? START),
+    })
+  }
+  if (nothings.length === 0) return text
+  try {
+    return withoutNothing(text)
+  } catch (error) {
+    if (!(error instanceof NothingInExpression)) throw error
+    const message = 'A macro gives nothing here, and is a part of an expression'
+    const hint = 'Give it a value for the other case, e.g. TRUE; @AND(…) leaves out what is nothing'
+    throw macroError(message, { ...scope, ...placeOf(nothings[error.nth] ?? START) }, hint)
   }
 }
 
-/** The variables a part itself names. */
-function variablesOf(part: MacroPart): string[] {
-  if (part.type === 'variable') return [part.name]
-  if (part.type !== 'template') return []
-  return part.pieces.flatMap((piece) => (typeof piece === 'string' ? [] : [piece.variable]))
+const START: Position = { line: 1, column: 1 }
+
+function placeOf({ line, column }: Position): Position {
+  return { line, column }
+}
+
+/** Null for a macro that gives nothing. */
+async function renderPart(part: MacroPart, scope: Scope): Promise<string | null> {
+  if (part.type === 'text') return part.text
+  if (part.type === 'variable') return toSql(findOrThrow(part.name, part, scope), part.position)
+  if (part.type === 'template') return renderTemplate(part, scope)
+  if (part.type === 'jinja') throw notYetError('Jinja is not supported yet', { ...scope, ...placeOf(part) })
+  if (part.type === 'clause') {
+    const { condition, keyword, prefix, body } = part
+    const [holds] = await truthsOf([await render(condition.parts, scope)], part, scope)
+    return holds === true ? `${prefix}${keyword}${await render(body, scope)}` : ''
+  }
+  const { items, list } = await expandCall(part, scope)
+  if (part.position === 'list' && list) return `(${items.join(', ')})`
+  return items.length === 0 ? null : inPosition(items.join(', '), part.position)
+}
+
+async function expandCall(call: Call, outer: Scope): Promise<Expansion> {
+  const scope = { ...outer, depth: outer.depth + 1 }
+  const fail = (message: string, hint?: string): MillraceError =>
+    macroError(message, { ...scope, ...placeOf(call) }, hint)
+  scope.budget.calls += 1
+  if (scope.depth > MAX_DEPTH || scope.budget.calls > MAX_CALLS) {
+    const limit =
+      scope.depth > MAX_DEPTH ? `${MAX_DEPTH} calls of macros within each other` : `${MAX_CALLS} calls of macros`
+    throw fail(`Expected at most ${limit}, got more in @${call.name.toUpperCase()}`, 'Does it call itself?')
+  }
+  const context: CallContext = {
+    call,
+    scope,
+    fail,
+    expand(argument) {
+      if (argument.lambda !== null) throw fail(`Expected an expression, got the lambda ${argument.text}`)
+      return expandParts(argument.parts, scope)
+    },
+    apply: (lambda, given) => applyLambda(lambda, given, { scope, fail }),
+    expandText: (text) => expandText(text, call, scope),
+    evaluate: async (sql) => firstOf(await evaluate([sql], call, scope)),
+    truths: (conditions) => truthsOf(conditions, call, scope),
+  }
+  const defined = scope.functions.get(call.name)
+  if (defined !== undefined) return callDefined(defined, context)
+  const own = scope.environment.functions?.get(call.name)
+  if (own !== undefined) return callProjectMacro(own, context)
+  const builtIn = FUNCTIONS.get(call.name)
+  if (builtIn !== undefined) return builtIn(context)
+  throw unusable(context)
+}
+
+function unusable({ call, scope, fail }: CallContext): MillraceError {
+  const upper = call.name.toUpperCase()
+  if (call.name === 'def') return fail('Expected @DEF(…) as a statement of its own, got it within another')
+  if (MACRO_FUNCTIONS.has(call.name)) return fail(`Expected a clause after @${upper}(…)`)
+  const known = [...scope.functions.keys(), ...(scope.environment.functions?.keys() ?? []), ...MACRO_FUNCTIONS]
+  const near = nearest(call.name, known)
+  const hint =
+    near === null ? 'Define it by @DEF(name, x -> …), or in macros/' : `Did you mean @${near.toUpperCase()}(…)?`
+  return fail(`Macro function '${call.name}' is undefined`, hint)
+}
+
+async function callDefined(defined: Lambda & { place: TextPlace | null }, context: CallContext): Promise<Expansion> {
+  const { call, scope, fail } = context
+  const given: string[] = []
+  for (const argument of call.args) given.push(...(await context.expand(argument)).items)
+  const values = given.length === 1 && defined.params.length > 1 ? tupleItems(given[0] ?? '') : given
+  if (values.length !== defined.params.length || call.args.some(({ name }) => name !== null)) {
+    const upper = call.name.toUpperCase()
+    const came = call.args.map(({ text }) => text).join(', ')
+    throw fail(`Expected @${upper}(${defined.params.join(', ')}), got @${upper}(${came})`)
+  }
+  return applyLambda(defined, values, { scope: { ...scope, place: defined.place }, fail })
+}
+
+async function applyLambda(
+  { params, body }: Lambda,
+  given: readonly string[],
+  { scope, fail }: Pick<CallContext, 'scope' | 'fail'>,
+): Promise<Expansion> {
+  const missing = params[given.length]
+  if (missing !== undefined) {
+    throw fail(`Expected a value for each of (${params.join(', ')}), got ${given.length} in (${given.join(', ')})`)
+  }
+  const bound = new Map(params.map((param, index) => [param, given[index] ?? '']))
+  return expandParts(body, innerScope(scope, bound))
+}
+
+/** Variables in `text` by their own characters, then as SQL. Errors in it are where the call is. */
+async function expandText(text: string, call: Call, scope: Scope): Promise<Expansion> {
+  const pasted = toPieces(text).map((piece) => paste(piece, placeOf(call), { scope, into: 'sql' }))
+  try {
+    const parts = parseMacros(pasted.join(''), scope.place)
+    return parts.length === 0 ? NOTHING : await expandParts(parts, scope)
+  } catch (error) {
+    if (!(error instanceof MillraceError)) throw error
+    const location = toLocation({ ...scope, ...placeOf(call) })
+    throw new MillraceError(error.code, error.message, { ...location, ...(error.hint && { hint: error.hint }) })
+  }
+}
+
+async function truthsOf(conditions: readonly string[], at: Position, scope: Scope): Promise<boolean[]> {
+  const truths = conditions.map((condition) => plainTruth(condition))
+  const open = conditions.filter((_, index) => truths[index] === null)
+  const evaluated = open.length === 0 ? [] : await evaluate(open, at, scope)
+  return truths.map((truth) => truth ?? evaluated.shift()?.truth === true)
+}
+
+/** @throws MillraceError MACRO for what is no constant */
+async function evaluate(expressions: readonly string[], at: Position, scope: Scope): Promise<EvaluatedExpression[]> {
+  const { host } = scope.environment
+  if (host === undefined) {
+    throw macroError(`Expected a literal, got '${expressions[0] ?? ''}'`, { ...scope, ...placeOf(at) })
+  }
+  const results = await host.evaluate(expressions)
+  return results.map((result, index) => {
+    if (!('problem' in result)) return result
+    const message = `Expected an expression of constants, got '${expressions[index] ?? ''}': ${result.problem}`
+    throw macroError(message, { ...scope, ...placeOf(at) }, 'It is evaluated before the query runs, and reads no table')
+  })
+}
+
+function firstOf([first]: EvaluatedExpression[]): EvaluatedExpression {
+  if (first === undefined) throw new TypeError('the macro host lost an expression')
+  return first
 }

@@ -9,6 +9,8 @@ export interface MacroArgumentValue {
   items: readonly string[] | null
   /** The literal's value; undefined where the argument is no literal. */
   value: VariableValue | undefined
+  /** Of a lambda `x -> …`: its body with SQL for its parameters. Absent for anything else. */
+  call?: (...given: string[]) => Promise<string>
 }
 
 /** What a macro is told beside its arguments. */

@@ -335,9 +335,9 @@ describe('audits of the project', () => {
   })
 
   it('report errors in their own file', async () => {
-    const own = definition('SELECT *\nFROM @this_model WHERE @EACH(@columns, c -> c IS NULL)')
+    const own = definition('SELECT *\nFROM @this_model WHERE @EECH(@columns, c -> c IS NULL)')
     expect(await errorOf(() => auditQuery(call('own', { columns: '(a)' }), own, environment))).toMatchObject({
-      code: 'NOT_YET',
+      code: 'MACRO',
       file: 'audits/own.sql',
       line: 6,
     })

@@ -192,9 +192,18 @@ describe('expandMacros', () => {
     ).toBe('SELECT 1 + 1, x, "A b_x", "A b"')
   })
 
-  it('lets a project use names of variables that are not defined yet', async () => {
+  it('lets a project use names of variables that other statements have', async () => {
     expect(await expand('SELECT @views')).toBe("SELECT 'mine'")
-    expect(await failure('SELECT @schemas')).toMatchObject({ code: 'NOT_YET', line: 10 })
+    expect(await failure('SELECT @schemas')).toMatchObject({
+      code: 'MACRO',
+      line: 10,
+      column: 8,
+      hint: 'Only statements of before_all and after_all have it',
+    })
+    const statement = { thisEnv: 'prod', schemas: ['a', 'b'], views: ['a.v'], defaultCatalog: 'db' }
+    expect(await expand('SELECT @this_env, @schemas, @VIEWS, @default_catalog', statement)).toBe(
+      "SELECT 'prod', ('a', 'b'), ('a.v'), 'db'",
+    )
   })
 
   it.each([
@@ -238,17 +247,6 @@ describe('expandMacros', () => {
       "Macro variable 'this_model' is undefined",
     )
   })
-
-  it.each(['DEF', 'if', 'EACH', 'REDUCE', 'SQL', 'AND', 'WHERE', 'STAR', 'GENERATE_SURROGATE_KEY', 'BLUEPRINT_VAR'])(
-    'does not know the function @%s yet',
-    async (name) => {
-      expect(await failure(`SELECT 1,\n@${name} (a, (b), [c])`)).toMatchObject({
-        code: 'NOT_YET',
-        file: 'models/m.sql',
-        line: 11,
-      })
-    },
-  )
 
   it('refuses unknown functions and suggests one', async () => {
     expect(await failure('SELECT @EECH(1)')).toMatchObject({
@@ -295,10 +293,10 @@ describe('expandMacros', () => {
 
 describe('what a text uses', () => {
   it('lists variables of every form, in lower case', async () => {
-    const text = `SELECT @A, b_@{B}, "c@{c}", @'d@d', @VAR('E', @f), @EACH(@g, x -> @{h}), @start_ds, @this_model, @gateway
+    const text = `SELECT @A, b_@{B}, "c@{c}", @'d@d', @VAR('E', @f), @EACH(@g, x -> @{h} + @x), @SQL('@l + 1'), @WHERE(@m) @o, @start_ds, @this_model, @gateway
       , 'i@i' -- @j
       FROM 'k@k.csv'`
-    expect([...usedVariables(text)]).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'gateway', 'k'])
+    expect([...usedVariables(text)]).toEqual(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'l', 'm', 'o', 'gateway', 'k'])
   })
 
   it('lists nothing for a text without variables', async () => {
@@ -313,7 +311,7 @@ describe('what a text uses', () => {
   })
 
   it('lists what expanding would call undefined', async () => {
-    const text = `SELECT @v, @nope, c_@{nope2}, "me@home", @start_ds, @schemas, @VAR('nope3', @nope4)`
-    expect([...undefinedVariables(text, full, place)]).toEqual(['nope', 'nope2', 'nope4'])
+    const text = `SELECT @EACH([1], (p, q) -> @p + @nope5 + t_@{q}), @v, @nope, c_@{nope2}, "me@home", @start_ds, @schemas, @VAR('nope3', @nope4)`
+    expect([...undefinedVariables(text, full, place)]).toEqual(['nope5', 'nope', 'nope2', 'nope4'])
   })
 })

@@ -1,7 +1,7 @@
 /** What a kind's write needs to know of a step; its table is made if it must be there. */
 import { MillraceError } from '../../errors.ts'
 import { hasInterval, type ModelKind } from '../../project/model.ts'
-import { renderStatement } from '../../project/render-model.ts'
+import { renderExpression } from '../../project/render-model.ts'
 import type { KindInput, TableColumn } from '../../sql/kinds/kind-write.ts'
 import { isHistory, updatedAtOf } from '../../sql/kinds/scd-columns.ts'
 import { timeEdgeIsBlurred } from '../../sql/materialize.ts'
@@ -66,7 +66,7 @@ async function renderKind(work: StepWork): Promise<ModelKind> {
   const options = renderOptions(work, 'evaluating')
   for (const option of ['when_matched', 'merge_filter'] as const) {
     const text = kind[option]
-    if (text !== undefined) kind[option] = await renderStatement({ text, line: model.line }, work.definition, options)
+    if (text !== undefined) kind[option] = await renderExpression({ text, line: model.line }, work.definition, options)
   }
   return kind
 }

@@ -2,7 +2,7 @@
 import { unitsOf } from '../../graph/intervals.ts'
 import { typedColumns } from '../../project/cast-columns.ts'
 import { hasInterval, type SqlText } from '../../project/model.ts'
-import { renderQuery, renderStatement } from '../../project/render-model.ts'
+import { renderQuery, renderStatements } from '../../project/render-model.ts'
 import { createKindTable, kindQuery } from '../../sql/kinds/index.ts'
 import { restatedRecord } from '../../state/restatements.ts'
 import { stepRecord, unitRecords, wholeRecord, type StepResult } from '../../state/ledger.ts'
@@ -25,8 +25,7 @@ export async function postStatements(work: StepWork): Promise<string[]> {
 }
 
 async function statements(work: StepWork, texts: readonly SqlText[]): Promise<string[]> {
-  const options = renderOptions(work, 'evaluating')
-  return Promise.all(texts.map((text) => renderStatement(text, work.definition, options)))
+  return renderStatements(texts, work.definition, renderOptions(work, 'evaluating'))
 }
 
 /** The table that batches insert into, in a transaction of its own: all batches of a first build start at once. */

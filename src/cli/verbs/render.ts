@@ -2,7 +2,7 @@
 import { MillraceError } from '../../errors.ts'
 import { parseTime, toIso } from '../../graph/time.ts'
 import type { Model } from '../../project/model.ts'
-import { renderQuery, renderStatement, type RenderOptions } from '../../project/render-model.ts'
+import { renderQuery, renderStatements, type RenderOptions } from '../../project/render-model.ts'
 import { resolveSeedPath } from '../../project/seeds.ts'
 import { quoteRelation } from '../../sql/identifiers.ts'
 import { tokenize } from '../../sql/lexer.ts'
@@ -61,15 +61,13 @@ async function renderModel({ project, parser }: LoadedProject, model: Model, tim
   const definition = externalDefinition(project, model)
   const thisModel = quoteRelation(model.relation)
   const options: RenderOptions = { ...times, runtimeStage: 'evaluating', thisModel, root: project.root, parser }
-  const statements = (texts: Model['pre']): Promise<string[]> =>
-    Promise.all(texts.map((text) => renderStatement(text, definition, options)))
   const query = model.kind.name === 'SEED' ? await seedSql(model, project.root) : await renderQuery(definition, options)
   return {
     model: model.name,
     // An embedded model becomes a part of its readers' queries; all others are cast to the columns they declare.
     query: model.kind.name === 'EMBEDDED' || model.kind.name === 'SEED' ? query : kindQuery(model, query),
-    pre: await statements(model.pre),
-    post: await statements(model.post),
+    pre: await renderStatements(model.pre, definition, options),
+    post: await renderStatements(model.post, definition, options),
     dependencies: model.depends_on,
   }
 }
