@@ -102,6 +102,8 @@ export interface BuildStep {
   inputs: string
   /** Indices of the steps that must be done before. */
   parents: readonly number[]
+  /** Its model's rows stay as they are; its audits have changed. */
+  auditsOnly?: true
   /** Nothing of its interval was recorded when it was planned. */
   fresh?: true
   /** Expected duration in ms, for priorities only. */
@@ -167,6 +169,10 @@ export interface AuditResult {
   status: AuditStatus
   /** Rows the audit returned. */
   failures: number
+  /** As the call has them, where the model calls the audit more than once. */
+  args?: Record<string, string>
+  /** Where its bad rows are kept. */
+  table?: string
   /** Why an audit that does not block could not run; it warns with no failures then. */
   message?: string
 }

@@ -7,7 +7,7 @@ import type { ChangeCategory } from '../payloads.ts'
 import { chooseVersion, findVersion, ownDataChanged } from './choose-version.ts'
 import { batches, mergeIntervals, missingIntervals, type Interval } from './intervals.ts'
 import type { ModelGraph } from './model-graph.ts'
-import { hasInterval, isSerial } from '../project/model.ts'
+import { hasInterval, hasTable, isSerial } from '../project/model.ts'
 import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode } from './plan-context.ts'
 
 export interface Plan {
@@ -50,21 +50,24 @@ export function planBuild(context: PlanContext): Plan {
 
 function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): PlannedModel {
   const inputs = seedInputs(node, planned, context)
-  const hasTable = node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL'
   const { version, fingerprint, isNew } = chooseVersion(node, planned, context)
   const coverage = context.coverage.get(version)
-  const due = hasTable ? dueBatches(node, coverage, inputs, context) : []
+  const due = dueSteps(node, { coverage, inputs, planned }, context)
+  const category = categorize(node, version, context)
+  // What is not promoted keeps the old metadata: audits that failed run again with the next build.
+  const auditsOnly = category === 'metadata' && node.audited === true && due.length === 0 && coverage !== undefined
   const model: PlannedModel = {
     name: node.name,
     kind: node.kind.name,
     version,
     fingerprint,
-    hasTable,
+    hasTable: hasTable(node.kind),
     isNew,
-    category: categorize(node, version, context),
+    category,
     reason: null,
     selected: true,
-    batches: due,
+    batches: auditsOnly ? [null] : due,
+    auditsOnly,
     intervals: mergeIntervals(due.filter((batch) => batch !== null)),
     serial: node.self_referencing || isSerial(node.kind),
     inputs,
@@ -75,6 +78,7 @@ function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>
 function categorize(node: PlanNode, version: string, context: PlanContext): ChangeCategory | null {
   const current = context.environment.get(node.name)
   if (current === undefined) return 'added'
+  if (node.kind.name === 'AUDIT') return ownDataChanged(node, current, context) ? 'metadata' : null
   if (current.version === version) return current.metadataHash === node.metadataHash ? null : 'metadata'
   return context.refresh === null && !ownDataChanged(node, current, context) ? 'indirect_breaking' : 'breaking'
 }
@@ -87,7 +91,7 @@ function keepVersion(
 ): { model: PlannedModel; stale: boolean } | null {
   const current = context.environment.get(node.name)
   if (current === undefined) return null
-  const changedParent = context.graph.parents(node.name).some((name) => {
+  const changedParent = context.graph.dataParents(node.name).some((name) => {
     const parent = planned.get(name)
     return parent !== undefined && parent.version !== context.environment.get(name)?.version
   })
@@ -96,17 +100,41 @@ function keepVersion(
     kind: node.kind.name,
     version: current.version,
     fingerprint: findVersion(node.name, current.version, context)?.fingerprint ?? '',
-    hasTable: node.kind.name !== 'EMBEDDED' && node.kind.name !== 'EXTERNAL',
+    hasTable: hasTable(node.kind),
     isNew: false,
     category: null,
     reason: null,
     selected: false,
     batches: [],
+    auditsOnly: false,
     intervals: [],
     serial: false,
     inputs: context.coverage.get(current.version)?.inputs ?? '',
   }
   return { model, stale: changedParent }
+}
+
+interface Due {
+  coverage: Coverage | undefined
+  inputs: string
+  planned: ReadonlyMap<string, PlannedModel>
+}
+
+function dueSteps(node: PlanNode, { coverage, inputs, planned }: Due, context: PlanContext): (Interval | null)[] {
+  if (hasTable(node.kind)) return dueBatches(node, coverage, inputs, context)
+  if (node.kind.name !== 'AUDIT') return []
+  // A standalone audit looks at whole tables: again when it is another one, or something that it reads is written.
+  return coverage === undefined || readsWritten(node.name, planned, context) ? [null] : []
+}
+
+function readsWritten(name: string, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): boolean {
+  return context.graph.parents(name).some((parent) => {
+    const model = planned.get(parent)
+    if (model === undefined) return false
+    // What a view or an embedded model reads, its readers read.
+    const isOpened = model.kind === 'VIEW' || model.kind === 'EMBEDDED'
+    return (model.batches.length > 0 && !model.auditsOnly) || (isOpened && readsWritten(parent, planned, context))
+  })
 }
 
 /** The steps a version lacks. */
@@ -137,7 +165,7 @@ function dueBatches(
 function seedInputs(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
   if (node.kind.name === 'SEED') return node.content ?? ''
   if (hasInterval(node.kind)) return ''
-  const contents = context.graph.parents(node.name).map((name) => planned.get(name)?.inputs ?? '')
+  const contents = context.graph.dataParents(node.name).map((name) => planned.get(name)?.inputs ?? '')
   const distinct = [...new Set(contents.filter((content) => content !== ''))].sort()
   return distinct.length === 0 ? '' : context.hash(distinct).slice(0, 16)
 }
@@ -149,13 +177,16 @@ function explain(
   context: PlanContext,
 ): string | null {
   if (context.refresh !== null) return 'full refresh'
-  if (model.category === 'added') return 'new model'
+  if (model.category === 'added') return model.kind === 'AUDIT' ? 'new audit' : 'new model'
   if (model.category === 'breaking') return 'its definition changed'
   if (model.category === 'indirect_breaking') {
-    const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
+    const changed = context.graph.dataParents(model.name).filter((name) => changesData(planned.get(name)))
     return `${changed.join(', ') || 'a parent'} changed`
   }
+  if (model.kind === 'AUDIT' && model.category === 'metadata') return 'its definition changed'
   if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
+  if (model.kind === 'AUDIT') return 'what it reads is written'
+  if (model.auditsOnly) return 'its metadata changed; its audits run again'
   if (model.kind === 'SEED') return 'its file changed'
   return coverage === undefined ? 'not built yet' : 'new data is due'
 }

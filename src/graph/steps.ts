@@ -43,6 +43,7 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
         inputs: model.inputs,
         parents: [...before, ...previous],
         weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
+        ...(model.auditsOnly ? { auditsOnly: true } : {}),
         ...(isFresh(batch, context.coverage.get(model.version)) ? { fresh: true } : {}),
         ...context.settings(model.name),
       })

@@ -1,5 +1,6 @@
 /** What macros of a model mean when the project is loaded and when a step runs. */
 import type { MacroEnvironment, VariableValue } from '../sql/macros.ts'
+import { toOperand } from '../sql/argument-text.ts'
 import { quoteRelation } from '../sql/identifiers.ts'
 import { hasInterval, type Model } from './model.ts'
 
@@ -15,8 +16,14 @@ export function loadingEnvironment(
     execution: 0,
     variables: project.variables,
     runtimeStage: 'loading',
-    thisModel: quoteRelation(model.relation),
+    thisModel: model.kind.name === 'AUDIT' ? null : quoteRelation(model.relation),
+    locals: kindLocals(model),
     gateway: project.gateway,
     modelKind: model.kind.name,
   }
+}
+
+/** What a standalone audit's `@name` stands for. */
+export function kindLocals({ kind }: Model): Record<string, string> {
+  return Object.fromEntries(Object.entries(kind.defaults ?? {}).map(([name, text]) => [name, toOperand(text)]))
 }

@@ -47,16 +47,19 @@ export function defineModels(
     const model = byName.get(name)
     if (model === undefined) continue
     const context = { planned, definitions, models: byName, catalogs }
-    const inputs = model.depends_on.map((input) => [input, inputOf(input, context)] as const)
+    const reads = [...model.depends_on, ...model.audit_depends_on].filter((input) => input !== name)
+    const inputs = reads.map((input) => [input, inputOf(input, context)] as const)
+    const readsItself = model.self_referencing || model.audit_depends_on.includes(name)
     const own = tableOf(model, version, catalogs)
     const parts: DefinitionParts = {
       audits: project.audits,
       variables: project.variables,
+      failures: project.config.millrace.failures ?? null,
       gateway: project.gateway,
       defaultCatalog: project.defaultCatalog,
       inputs: {
         ...Object.fromEntries(inputs),
-        ...(model.self_referencing ? { [name]: { type: 'table', relation: own } as const } : {}),
+        ...(readsItself ? { [name]: { type: 'table', relation: own } as const } : {}),
       },
     }
     const definition = createDefinition(model, { ...parts, catalogs: catalogsOf(model, parts, context) })

@@ -20,7 +20,7 @@ export function toPlanReport(environment: string, { plan, steps }: MadePlan): Pl
       })),
     ],
     backfills: selected
-      .filter((model) => model.batches.length > 0)
+      .filter((model) => model.batches.length > 0 && !model.auditsOnly)
       .map(({ name, intervals }) => ({
         model: name,
         intervals: intervals.map(({ start, end }) => [toIso(start), toIso(end)]),
