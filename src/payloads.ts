@@ -177,6 +177,30 @@ export interface AuditResult {
   message?: string
 }
 
+/** An audit of what an environment has now. */
+export interface AuditOutcome {
+  /** A standalone audit is its own. */
+  model: string
+  name: string
+  args: Record<string, string>
+  blocking: boolean
+  /** `fail`: it blocks, and found rows or could not run. `warn`: the same of one that does not block. */
+  status: AuditStatus
+  failures: number
+  durationMs: number
+  /** Why it could not run; null when it ran. */
+  message: string | null
+}
+
+/** What `audit --json` prints. */
+export interface AuditReport {
+  project: string
+  environment: string
+  audits: AuditOutcome[]
+  /** Selected models with audits that the environment does not have. */
+  missing: string[]
+}
+
 /** What a step leaves in the workflow's history. */
 export interface StepOutcome {
   rows: number | null

@@ -1,8 +1,13 @@
 /** Audits beyond one model: what they read is built before; standalone ones; rows that are kept; audits alone. */
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { builtModels, modelOf, openProject, statuses } from '../helpers/built-project.ts'
+import { randomUUID } from 'node:crypto'
+import { auditVerb } from '../../src/cli/verbs/audit.ts'
+import type { AuditPage } from '../../src/activities/audit-models.ts'
+import type { AuditReport } from '../../src/payloads.ts'
+import { runVerb } from '../cli/run-verb.ts'
 import { createProject, writeFiles } from '../helpers/project.ts'
-import { startTestServer, type TestServer } from '../helpers/worker.ts'
+import { startTestServer, TASK_QUEUE, type TestServer } from '../helpers/worker.ts'
 
 let server: TestServer
 beforeAll(async () => {
@@ -115,4 +120,70 @@ SELECT NULL::INT AS id`,
     { name: 'not_null_non_blocking', status: 'warn', table: 'millrace__audit.a__soft__not_null_non_blocking' },
     { name: 'forall', status: 'pass' },
   ])
+})
+
+test('the verb audit looks at what the environment has, in a range or in full, and builds nothing', async () => {
+  const root = await createProject({
+    'models/days.sql': `MODEL (name a.days, kind INCREMENTAL_BY_TIME_RANGE (time_column ds), audits (
+  accepted_range(column := v, max_v := 2), small(most := 1), broken_non_blocking));
+SELECT ds, v FROM raw.days WHERE ds BETWEEN @start_date AND @end_date`,
+    'models/late.sql': 'MODEL (name b.late, kind FULL, audits (number_of_rows(threshold := 0)));\nSELECT 1 AS x',
+    'audits/small.sql': `AUDIT (name small, blocking false);
+SELECT * FROM @this_model WHERE v > @most AND ds BETWEEN @start_date AND @end_date`,
+    'audits/broken.sql': 'AUDIT (name broken_non_blocking, blocking false);\nSELECT no_such_column FROM @this_model',
+    'audits/any_days.sql': 'AUDIT (name any_days, standalone true);\nSELECT 1 WHERE NOT EXISTS (FROM a.days)',
+  })
+  const never = runVerb(auditVerb, root, ['--json'])
+  await expect(never).rejects.toMatchObject({
+    code: 'USAGE',
+    message: expect.stringContaining('has not been built yet'),
+  })
+
+  const project = await openProject(server, root)
+  await project.run(
+    `CREATE SCHEMA raw; CREATE TABLE raw.days AS SELECT DATE '2024-01-01' + range::INT AS ds, range::INT AS v FROM range(3)`,
+  )
+  await project.build({ executionTime: NOW, exclude: 'b.late' })
+  const now = ['--execution-time', NOW]
+  const whole = await runVerb<AuditReport>(auditVerb, root, now)
+  expect(whole.document).toMatchObject({
+    environment: 'prod',
+    missing: ['b.late'],
+    audits: [
+      {
+        model: 'a.days',
+        name: 'accepted_range',
+        args: { column: 'v', max_v: '2' },
+        blocking: true,
+        status: 'pass',
+        failures: 0,
+        message: null,
+      },
+      { name: 'small', args: { most: '1' }, blocking: false, status: 'warn', failures: 1 },
+      { name: 'broken_non_blocking', status: 'warn', failures: 0, message: expect.stringContaining('no_such_column') },
+      { model: 'any_days', name: 'any_days', args: {}, blocking: false, status: 'pass' },
+    ],
+  })
+  expect(whole.code).toBe(0)
+  expect(whole.text).toContain('Audits of prod: 2 passed, 2 warned, 0 failed')
+
+  // Rows that went bad after the build: a blocking audit finds them, in the range they are in, through the worker too.
+  const [table] = await project.rows(`SELECT table_name AS name FROM duckdb_tables() WHERE schema_name = 'millrace__a'`)
+  await project.run(`UPDATE millrace__a."${String(table?.['name'])}" SET v = 9 WHERE ds = DATE '2024-01-01'`)
+  const bad = await runVerb<AuditReport>(auditVerb, root, [...now, '--select', 'a.days'])
+  expect({ code: bad.code, first: bad.document.audits[0] }).toMatchObject({
+    code: 1,
+    first: { status: 'fail', failures: 1 },
+  })
+  const input = { environment: 'prod', select: 'a.days', start: '2024-01-02', executionMs: Date.parse(NOW), offset: 0 }
+  const page: AuditPage = await server.client.workflow.execute('auditEnvironment', {
+    taskQueue: TASK_QUEUE,
+    workflowId: `audit/${randomUUID()}`,
+    args: [input],
+  })
+  expect(page).toMatchObject({
+    next: null,
+    report: { audits: [{ status: 'pass' }, { failures: 1 }, { status: 'warn' }] },
+  })
+  expect(builtModels(await project.build({ executionTime: NOW, exclude: 'b.late' }))).toEqual([])
 })

@@ -1,6 +1,5 @@
 /** The definitions that a plan's steps are built from. */
 import type { PlannedModel } from '../../graph/plan-context.ts'
-import type { Plan } from '../../graph/plan.ts'
 import {
   calledAudits,
   createDefinition,
@@ -23,10 +22,13 @@ export interface HashedDefinition {
 export type Definitions = ReadonlyMap<string, HashedDefinition>
 
 export interface DefineOptions {
-  plan: Plan
+  plan: { models: readonly PlacedModel[] }
   /** Null where all tables are in one database. */
   catalogs: ProjectCatalogs | null
 }
+
+/** A model in the version that it is read in. */
+type PlacedModel = Pick<PlannedModel, 'name' | 'kind' | 'version'>
 
 export interface ProjectCatalogs {
   /** Name of the main database's. */
@@ -69,7 +71,7 @@ export function defineModels(
 }
 
 interface InputContext {
-  planned: ReadonlyMap<string, PlannedModel>
+  planned: ReadonlyMap<string, PlacedModel>
   definitions: Definitions
   models: ReadonlyMap<string, Model>
   catalogs: ProjectCatalogs | null

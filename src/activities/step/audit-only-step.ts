@@ -4,9 +4,8 @@ import { classifySqlError } from '../../connections/sql-errors.ts'
 import type { AuditResult } from '../../payloads.ts'
 import type { AuditCall } from '../../project/model.ts'
 import { renderQuery } from '../../project/render-model.ts'
-import { countQuery } from '../../sql/audits.ts'
 import { readStep, type StepResult } from '../../state/ledger.ts'
-import { runBlockingAudits } from './audit-step.ts'
+import { countRows, runBlockingAudits } from './audit-step.ts'
 import { keepRows, keepsFailures } from './kept-failures.ts'
 import { joinStatements } from './script-text.ts'
 import { ledgerRecord, resultRecord } from './step-statements.ts'
@@ -49,10 +48,7 @@ async function runStandalone(work: StepWork): Promise<AuditResult> {
   const { name } = definition.model
   try {
     const query = await renderQuery(definition, renderOptions(work, 'auditing'))
-    const [row] = await lease.rows<{ failures: number }>(
-      `SELECT failures::DOUBLE AS failures FROM (${countQuery(query)}) AS counted(failures)`,
-    )
-    const failures = row?.failures ?? 0
+    const failures = await countRows(lease, query)
     const call: AuditCall = { name, args: {}, blocking: false, line: definition.model.line }
     const kept = failures > 0 && keepsFailures(work, call) ? await keepRows(work, { call, query }) : null
     const table = kept !== null && 'table' in kept ? { table: kept.table } : {}

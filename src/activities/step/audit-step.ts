@@ -3,6 +3,7 @@ import type { Lease } from '../../connections/lease.ts'
 import { classifySqlError } from '../../connections/sql-errors.ts'
 import { MillraceError } from '../../errors.ts'
 import type { AuditResult } from '../../payloads.ts'
+import type { ModelDefinition } from '../../project/definition.ts'
 import type { AuditCall, AuditDefinition } from '../../project/model.ts'
 import { renderAudit } from '../../project/render-audit.ts'
 import { auditIsBlocking, countQuery } from '../../sql/audits.ts'
@@ -10,11 +11,11 @@ import { quoteRelation, quoteString } from '../../sql/identifiers.ts'
 import { timeFilter } from '../../sql/materialize.ts'
 import { AuditFailed, type AuditFailure } from './audit-failed.ts'
 import { keepRows, keepsFailures, saveRows, type Kept } from './kept-failures.ts'
-import { renderOptions, tableColumns, columnType, type StepWork } from './step-work.ts'
+import { renderOptions, tableColumns, columnType, type StepWork, type TableWork } from './step-work.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
 
-interface CheckedAudit {
+export interface CheckedAudit {
   call: AuditCall
   definition: AuditDefinition | null
 }
@@ -100,31 +101,37 @@ export async function runWarningAudits(work: StepWork): Promise<AuditResult[]> {
 }
 
 function auditsOf({ definition }: StepWork, blocking: boolean): CheckedAudit[] {
-  const own = new Map(definition.audits.map((audit) => [audit.name, audit]))
-  return definition.model.audits
-    .map((call) => ({ call, definition: own.get(call.name) ?? null }))
-    .filter((audit) => audit.definition?.skip !== true && auditIsBlocking(audit.call, audit.definition) === blocking)
+  return auditsToRun(definition).filter((audit) => auditIsBlocking(audit.call, audit.definition) === blocking)
+}
+
+/** The audits a model calls, without those that are to be skipped. */
+export function auditsToRun({ audits, model }: ModelDefinition): CheckedAudit[] {
+  const own = new Map(audits.map((audit) => [audit.name, audit]))
+  const called = model.audits.map((call) => ({ call, definition: own.get(call.name) ?? null }))
+  return called.filter(({ definition }) => definition?.skip !== true)
 }
 
 function tableOf(kept: Kept | null): Pick<AuditResult, 'table'> {
   return kept !== null && 'table' in kept ? { table: kept.table } : {}
 }
 
-async function countRows(session: Session, query: string): Promise<number> {
+export async function countRows(session: Session, query: string): Promise<number> {
   const [row] = await session.rows<{ failures: number }>(
     `SELECT failures::DOUBLE AS failures FROM (${countQuery(query)}) AS counted(failures)`,
   )
   return row?.failures ?? 0
 }
 
-async function badRowsQuery(session: Session, work: StepWork, { call, definition }: CheckedAudit): Promise<string> {
+export async function badRowsQuery(session: Session, work: TableWork, audit: CheckedAudit): Promise<string> {
   const thisModel = await auditedRelation(session, work)
-  const options = { ...renderOptions(work, 'auditing'), thisModel }
-  return renderAudit({ call, audit: definition }, work.definition, options)
+  // Of a whole table, `@start_ds` and its like are all of its time.
+  const interval = work.step.interval ?? ([0, work.executionMs] as const)
+  const options = { ...renderOptions(work, 'auditing'), interval, thisModel }
+  return renderAudit({ call: audit.call, audit: audit.definition }, work.definition, options)
 }
 
-/** What an audit looks at: the rows of the step's interval, or the whole table. */
-async function auditedRelation(session: Session, work: StepWork): Promise<string> {
+/** What an audit looks at: the rows of the interval, or the whole table. */
+async function auditedRelation(session: Session, work: TableWork): Promise<string> {
   const { interval } = work.step
   const time = work.definition.model.kind.time_column
   if (time === undefined || interval === null) return quoteRelation(work.table)

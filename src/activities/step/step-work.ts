@@ -33,6 +33,12 @@ export interface StepWork {
   say(phase: string): void
 }
 
+/** What is enough to read a model's table, without a step of a build. */
+export interface TableWork extends Pick<StepWork, 'definition' | 'table' | 'executionMs'> {
+  readonly step: Pick<BuildStep, 'interval'>
+  readonly project: Pick<WorkerProject, 'root' | 'parser'>
+}
+
 export interface StepParts {
   input: StepInput
   lease: Lease
@@ -59,7 +65,7 @@ export function createStepWork({ input, heartbeat, ...parts }: StepParts): StepW
   }
 }
 
-export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
+export function renderOptions(work: TableWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
   return {
     // Nothing is due, but the table must be there: its columns are those of a query for no time at all.
     interval: work.step.interval ?? [work.executionMs, work.executionMs],
@@ -87,7 +93,7 @@ export async function describeQuery(session: Session, query: string): Promise<Ta
  * @param columns of the table. @throws MillraceError MODEL when the query does not return the column.
  */
 export function columnType(
-  { definition: { model } }: StepWork,
+  { definition: { model } }: Pick<StepWork, 'definition'>,
   columns: readonly TableColumn[],
   { option, column }: { option: 'time_column' | 'updated_at_name'; column: string },
 ): string {
