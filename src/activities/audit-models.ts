@@ -18,7 +18,7 @@ import { defineModels } from './plan/define-models.ts'
 import { attachedCatalogs, modelCatalogs } from './plan/model-catalogs.ts'
 import { toRange, toSelection } from './plan/plan-scope.ts'
 import { auditsToRun, badRowsQuery, countRows, type CheckedAudit } from './step/audit-step.ts'
-import { renderOptions, type TableWork } from './step/step-work.ts'
+import { auditOptions, type TableWork } from './step/step-work.ts'
 import type { WorkerProject, WorkerProjects } from './worker-projects.ts'
 
 /** What one call does: then the next one begins, so that none lasts too long and each answer fits into a payload. */
@@ -149,9 +149,7 @@ async function countBad(
 ): Promise<{ failures: number; message: string | null }> {
   try {
     const query =
-      audit === null
-        ? await renderQuery(work.definition, renderOptions(work, 'auditing'))
-        : await badRowsQuery(lease, work, audit)
+      audit === null ? await renderQuery(work.definition, auditOptions(work)) : await badRowsQuery(lease, work, audit)
     return { failures: await countRows(lease, query), message: null }
   } catch (error) {
     if (error instanceof MillraceError) return { failures: 0, message: error.message }

@@ -3,7 +3,7 @@ import { MillraceError } from '../errors.ts'
 import { assertAuditSupported, auditQuery, auditReadsTables, BUILT_IN_AUDITS } from '../sql/audits.ts'
 import { distinctRelations } from '../sql/references.ts'
 import type { ProjectConfig } from './config.ts'
-import { loadingEnvironment } from './macro-environment.ts'
+import { auditMacros, loadingEnvironment } from './macro-environment.ts'
 import type { AuditCall, AuditDefinition, Model } from './model.ts'
 import { relationKey } from './names.ts'
 import { parseAuditFile } from './parse-audit.ts'
@@ -151,7 +151,7 @@ interface CalledAudit {
 
 /** Null for what cannot be expanded yet: what it reads is not known. */
 async function renderAtLoad(project: Project, model: Model, { call, definition }: CalledAudit): Promise<string | null> {
-  const environment = { ...loadingEnvironment(project, model), thisModel: `"${THIS_MODEL}"` }
+  const environment = { ...auditMacros(loadingEnvironment(project, model)), thisModel: `"${THIS_MODEL}"` }
   try {
     return await auditQuery(call, definition, environment, { file: model.file, line: call.line })
   } catch (error) {

@@ -12,7 +12,7 @@ export function loadingEnvironment(
   model: Model,
 ): MacroEnvironment {
   return {
-    ...(hasInterval(model.kind) ? EPOCH_DAY : { start: null, end: null }),
+    ...(hasInterval(model.kind) || model.kind.name === 'AUDIT' ? EPOCH_DAY : { start: null, end: null }),
     execution: 0,
     variables: project.variables,
     runtimeStage: 'loading',
@@ -21,6 +21,14 @@ export function loadingEnvironment(
     gateway: project.gateway,
     modelKind: model.kind.name,
   }
+}
+
+/** An audit of any kind of model knows from when to when it looks. */
+export function auditMacros(
+  environment: MacroEnvironment,
+  interval: readonly [number, number] | null = [EPOCH_DAY.start, EPOCH_DAY.end],
+): MacroEnvironment {
+  return interval === null ? environment : { ...environment, start: interval[0], end: interval[1] }
 }
 
 /** What a standalone audit's `@name` stands for. */

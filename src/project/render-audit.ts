@@ -2,6 +2,7 @@
 import { auditQuery, auditReadsTables } from '../sql/audits.ts'
 import type { ModelDefinition } from './definition.ts'
 import type { AuditCall, AuditDefinition } from './model.ts'
+import { auditMacros } from './macro-environment.ts'
 import { macroEnvironment, replaceNames, type RenderOptions } from './render-model.ts'
 
 export interface CalledAudit {
@@ -17,7 +18,8 @@ export async function renderAudit(
   options: RenderOptions,
 ): Promise<string> {
   const { file } = definition.model
-  const text = await auditQuery(call, audit, macroEnvironment(definition, options), { file, line: call.line })
+  const environment = auditMacros(macroEnvironment(definition, options), options.interval)
+  const text = await auditQuery(call, audit, environment, { file, line: call.line })
   if (!auditReadsTables(call, audit)) return text
   const [parsed] = await options.parser.parse([text])
   // What cannot be parsed is left to DuckDB, which says why.

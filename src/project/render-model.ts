@@ -87,7 +87,8 @@ export async function renderStatement(
 }
 
 export function macroEnvironment(definition: ModelDefinition, options: RenderOptions): MacroEnvironment {
-  const interval = hasInterval(definition.model.kind) ? options.interval : null
+  const { kind } = definition.model
+  const interval = hasInterval(kind) || kind.name === 'AUDIT' ? options.interval : null
   return {
     start: interval?.[0] ?? null,
     end: interval?.[1] ?? null,

@@ -69,10 +69,16 @@ export function assertAuditSupported(
 /** Whether an audit may read more than the audited model: a built-in one does where an argument says so. */
 export function auditReadsTables({ name, args }: AuditCall, definition: AuditDefinition | null): boolean {
   return (
-    definition !== null ||
-    name.startsWith('relationship') ||
-    Object.values(args).some((text) => /\b(select|from)\b/i.test(text))
+    definition !== null || readsAnother(name) || Object.values(args).some((text) => /\b(select|from)\b/i.test(text))
   )
+}
+
+function readsAnother(name: string): boolean {
+  return BUILT_IN_AUDIT_QUERIES.get(withoutVariant(name))?.required['to'] === 'relation'
+}
+
+function withoutVariant(name: string): string {
+  return name.endsWith(NON_BLOCKING) ? name.slice(0, -NON_BLOCKING.length) : name
 }
 
 /** What the call says, else a `_non_blocking` name, else the definition; true when none says anything. */
@@ -134,7 +140,7 @@ async function expandArguments(
 }
 
 function builtIn(call: AuditCall, place: TextPlace | null): BuiltInAudit {
-  const name = call.name.endsWith(NON_BLOCKING) ? call.name.slice(0, -NON_BLOCKING.length) : call.name
+  const name = withoutVariant(call.name)
   const audit = BUILT_IN_AUDIT_QUERIES.get(name)
   if (audit !== undefined) return audit
   const names = [...BUILT_IN_AUDIT_QUERIES.keys()]

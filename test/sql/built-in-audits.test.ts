@@ -63,13 +63,13 @@ describe('built-in audits', () => {
     },
   )
 
-  it('are those of SQLMesh and one more, each with and without _non_blocking', () => {
+  it('are those of SQLMesh and two more, each with and without _non_blocking', () => {
     const compared = new Set(answers.map(({ audit }) => audit))
-    const own = ['kl_divergence', 'relationship']
+    const own = ['kl_divergence', 'relationship', 'cardinality_equality']
     expect(new Set([...compared, ...own])).toEqual(
       new Set([...BUILT_IN_AUDITS].filter((name) => !name.endsWith('_blocking'))),
     )
-    expect(BUILT_IN_AUDITS.size).toBe(2 * 30)
+    expect(BUILT_IN_AUDITS.size).toBe(2 * 31)
   })
 
   // What SQLMesh cannot run on DuckDB: its query fails, or has no way to say it.
@@ -107,6 +107,9 @@ describe('relationship', () => {
     ['relationship', { column: 'grp', to: "'main.groups'", to_column: "'other'" }, 0],
     ['relationship', { column: 'grp', to: 'main."groups"', to_column: 'grp_id', condition: 'id <> 3' }, 1],
     ['relationship', { column: 'grp', to: 'groups', to_column: 'other', to_condition: 'grp_id = 1' }, 2],
+    ['cardinality_equality', { column: 'grp', to: 'groups', to_column: 'grp_id' }, 3],
+    ['cardinality_equality', { column: 'grp', to: 'items', to_column: 'grp', condition: 'id <> 1' }, 1],
+    ['cardinality_equality', { column: 'grp', to: 'items', to_column: 'grp' }, 0],
     ['relationship_non_blocking', { column: 'id', to: 'groups', to_column: 'other' }, 3],
   ])('%s %j finds %i rows', async (audit, args, expected) => {
     expect(await failures(audit, args)).toBe(expected)

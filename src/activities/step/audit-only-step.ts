@@ -9,7 +9,7 @@ import { countRows, runBlockingAudits } from './audit-step.ts'
 import { keepRows, keepsFailures } from './kept-failures.ts'
 import { joinStatements } from './script-text.ts'
 import { ledgerRecord, resultRecord } from './step-statements.ts'
-import { renderOptions, type StepWork } from './step-work.ts'
+import { auditOptions, type StepWork } from './step-work.ts'
 
 export function writesNothing({ definition, step }: StepWork): boolean {
   return definition.model.kind.name === 'AUDIT' || step.auditsOnly === true
@@ -47,7 +47,7 @@ async function runStandalone(work: StepWork): Promise<AuditResult> {
   const { lease, definition } = work
   const { name } = definition.model
   try {
-    const query = await renderQuery(definition, renderOptions(work, 'auditing'))
+    const query = await renderQuery(definition, auditOptions(work))
     const failures = await countRows(lease, query)
     const call: AuditCall = { name, args: {}, blocking: false, line: definition.model.line }
     const kept = failures > 0 && keepsFailures(work, call) ? await keepRows(work, { call, query }) : null

@@ -11,7 +11,7 @@ import { quoteRelation, quoteString } from '../../sql/identifiers.ts'
 import { timeFilter } from '../../sql/materialize.ts'
 import { AuditFailed, type AuditFailure } from './audit-failed.ts'
 import { keepRows, keepsFailures, saveRows, type Kept } from './kept-failures.ts'
-import { renderOptions, tableColumns, columnType, type StepWork, type TableWork } from './step-work.ts'
+import { auditOptions, tableColumns, columnType, type StepWork, type TableWork } from './step-work.ts'
 
 type Session = Pick<Lease, 'run' | 'rows'>
 
@@ -124,9 +124,7 @@ export async function countRows(session: Session, query: string): Promise<number
 
 export async function badRowsQuery(session: Session, work: TableWork, audit: CheckedAudit): Promise<string> {
   const thisModel = await auditedRelation(session, work)
-  // Of a whole table, `@start_ds` and its like are all of its time.
-  const interval = work.step.interval ?? ([0, work.executionMs] as const)
-  const options = { ...renderOptions(work, 'auditing'), interval, thisModel }
+  const options = { ...auditOptions(work), thisModel }
   return renderAudit({ call: audit.call, audit: audit.definition }, work.definition, options)
 }
 

@@ -39,6 +39,11 @@ export interface TableWork extends Pick<StepWork, 'definition' | 'table' | 'exec
   readonly project: Pick<WorkerProject, 'root' | 'parser'>
 }
 
+/** Of a whole table `@start_ds` and its like are all of its time. */
+export function auditOptions(work: TableWork): RenderOptions {
+  return { ...renderOptions(work, 'auditing'), interval: work.step.interval ?? [0, work.executionMs] }
+}
+
 export interface StepParts {
   input: StepInput
   lease: Lease
