@@ -109,6 +109,8 @@ export interface BuildStep {
   parents: readonly number[]
   /** Something of it is built again because that was asked for: its commit says that it has been. */
   restates?: true
+  /** Its model's rows stay as they are; its audits have changed. */
+  auditsOnly?: true
   /** Nothing of its interval was recorded when it was planned. */
   fresh?: true
   /** Expected duration in ms, for priorities only. */
@@ -174,8 +176,36 @@ export interface AuditResult {
   status: AuditStatus
   /** Rows the audit returned. */
   failures: number
+  /** As the call has them, where the model calls the audit more than once. */
+  args?: Record<string, string>
+  /** Where its bad rows are kept. */
+  table?: string
   /** Why an audit that does not block could not run; it warns with no failures then. */
   message?: string
+}
+
+/** An audit of what an environment has now. */
+export interface AuditOutcome {
+  /** A standalone audit is its own. */
+  model: string
+  name: string
+  args: Record<string, string>
+  blocking: boolean
+  /** `fail`: it blocks, and found rows or could not run. `warn`: the same of one that does not block. */
+  status: AuditStatus
+  failures: number
+  durationMs: number
+  /** Why it could not run; null when it ran. */
+  message: string | null
+}
+
+/** What `audit --json` prints. */
+export interface AuditReport {
+  project: string
+  environment: string
+  audits: AuditOutcome[]
+  /** Selected models with audits that the environment does not have. */
+  missing: string[]
 }
 
 /** What a step leaves in the workflow's history. */

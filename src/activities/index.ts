@@ -2,6 +2,7 @@
 import type { AwaitInput, FinishInput, LeaveInput, PlanRequest, SliceInput, StepInput } from '../payloads.ts'
 import { awaitBuild } from './queue/await-build.ts'
 import { measureFinish, measurePlan, measureStep } from './build-metrics.ts'
+import { auditModels, type AuditInput } from './audit-models.ts'
 import { buildModel } from './step/build-model.ts'
 import { countAttempts } from './step/count-attempts.ts'
 import { finishBuild } from './finish-build.ts'
@@ -35,6 +36,7 @@ export function createActivities(projects: WorkerProjects) {
     finishBuild: (input: FinishInput) =>
       control(() => withSearchAttributes(measureFinish(input, () => finishBuild(projects, input)))),
     readBuildPage: (input: ReadBuildInput) => read(() => readBuildPage(projects, input)),
+    auditModels: (input: AuditInput) => read(() => auditModels(projects, input)),
     previewPlan: (input: PreviewInput) => read(() => previewPlan(projects, input)),
   }
 }

@@ -117,10 +117,12 @@ function modelCells({
 function remarks({ audits, warnings: told, error }: ModelReport): string[] {
   const warnings = audits
     .filter(({ status }) => status === 'warn')
-    .map(
-      ({ name, failures, message }) =>
-        `${' '.repeat(7)}audit ${name} ${message === undefined ? `warns of ${counted(failures, 'row')}` : `could not run: ${message}`}`,
-    )
+    .map(({ name, args = {}, failures, message, table }) => {
+      const given = Object.entries(args).map(([argument, value]) => `${argument} := ${value}`)
+      const call = given.length === 0 ? name : `${name}(${given.join(', ')})`
+      const found = message === undefined ? `warns of ${counted(failures, 'row')}` : `could not run: ${message}`
+      return `${' '.repeat(7)}audit ${call} ${found}${table === undefined ? '' : `, kept in ${table}`}`
+    })
   const failure =
     error === null
       ? []

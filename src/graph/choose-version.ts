@@ -98,7 +98,7 @@ export function findVersion(
 
 /** `<own>.<all>`: the hash of what the model itself says, and the hash of that and its parents' versions. */
 function fingerprintOf(node: PlanNode, planned: Planned, context: PlanContext): string {
-  const parents = context.graph.parents(node.name).map((name) => {
+  const parents = context.graph.dataParents(node.name).map((name) => {
     return [name, planned.get(name)?.version ?? null]
   })
   const own = ownHash(node, context)

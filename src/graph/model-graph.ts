@@ -12,6 +12,8 @@ export interface GraphNode {
   line?: number
   /** Names it reads. A name that is no node is external and makes no edge; its own name makes none either. */
   depends_on: readonly string[]
+  /** Names that its audits read, besides: they come before it, and a change of theirs is none of it. */
+  audit_depends_on?: readonly string[]
 }
 
 /** Links `nodes` by name. Throws a ProjectError with every cycle (`CYCLE`, its whole path) and every name that comes twice (`DUPLICATE_MODEL`). */
@@ -57,9 +59,15 @@ export class ModelGraph<N extends GraphNode = GraphNode> {
     return this.#nodes.get(name) ?? this.#unknown(name)
   }
 
-  /** The models `name` reads, sorted by name; itself and externals are not among them. */
+  /** The models `name` reads, by its audits too, sorted by name; itself and externals are not among them. */
   parents(name: string): readonly string[] {
     return this.#linksOf(name).parents
+  }
+
+  /** Those of its parents that its own rows come from. */
+  dataParents(name: string): readonly string[] {
+    const { depends_on } = this.get(name)
+    return this.parents(name).filter((parent) => depends_on.includes(parent))
   }
 
   /** The models that read `name`, sorted by name. */
@@ -126,7 +134,8 @@ function linkNodes(nodes: ReadonlyMap<string, GraphNode>): Map<string, Links> {
   const sorted = [...nodes.keys()].sort()
   const links = new Map<string, Links>(sorted.map((name) => [name, { parents: [], children: [] }]))
   for (const [name, own] of links) {
-    const reads = new Set(nodes.get(name)?.depends_on)
+    const node = nodes.get(name)
+    const reads = new Set([...(node?.depends_on ?? []), ...(node?.audit_depends_on ?? [])])
     own.parents = [...reads].filter((parent) => parent !== name && links.has(parent)).sort()
     // Children are met in the order of their names, so these lists are sorted too.
     for (const parent of own.parents) links.get(parent)?.children.push(name)
@@ -196,12 +205,19 @@ function pathBack(reachedFrom: ReadonlyMap<string, string>, name: string): strin
 }
 
 function cycle(path: readonly string[], nodes: ReadonlyMap<string, GraphNode>): MillraceError {
+  const auditing = path
+    .slice(0, -1)
+    .filter((name, index) => !nodes.get(name)?.depends_on.includes(path[index + 1] ?? ''))
+  const byAudits = auditing.map((name) => `'${name}'`).join(', ')
   return new MillraceError(
     'CYCLE',
     `Expected models that do not read themselves through others, got ${path.join(' → ')} (each reads the next)`,
     {
       ...placeOf(nodes.get(path[0] ?? '')),
-      hint: 'Take out one of these references, for example by moving what both sides need into a model of its own.',
+      hint:
+        auditing.length === 0
+          ? 'Take out one of these references, for example by moving what both sides need into a model of its own.'
+          : `The audits of ${byAudits} read the next one: what an audit reads is built before. Move the audit to the other model, or make it standalone.`,
     },
   )
 }

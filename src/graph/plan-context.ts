@@ -24,6 +24,8 @@ export interface PlanNode extends GraphNode, Omit<IntervalModel, 'kind'> {
   /** SEED: hash of the file's content; null for other kinds. */
   content: string | null
   self_referencing: boolean
+  /** It calls audits. Default false. */
+  audited?: boolean
 }
 
 /** What an environment holds of a model. */
@@ -116,6 +118,8 @@ export interface PlannedModel {
   onlyRestated: boolean
   /** Its `auto_restatement_cron` counts from now on. */
   startsAutoRestatement: boolean
+  /** Its step writes nothing: its rows stay, its audits run again. */
+  auditsOnly: boolean
   /** Content of the seeds its rows come from. */
   inputs: string
 }

@@ -12,10 +12,10 @@ import {
   replacingVersion,
   type ChosenVersion,
 } from './choose-version.ts'
-import { dueBatches } from './due-batches.ts'
-import { mergeIntervals } from './intervals.ts'
+import { dueBatches, type DueVersion } from './due-batches.ts'
+import { mergeIntervals, type Interval } from './intervals.ts'
 import type { ModelGraph } from './model-graph.ts'
-import { hasInterval, isSerial, restatesWhole } from '../project/model.ts'
+import { hasInterval, hasTable, isSerial, restatesWhole } from '../project/model.ts'
 import type { Coverage, EnvironmentEntry, PlanContext, PlannedModel, PlanNode, Restated } from './plan-context.ts'
 import { askOf, restate, restatementRefusal, startsAutoRestatement, type Ask } from './restate.ts'
 
@@ -69,18 +69,19 @@ function planSelected(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>
     (category === 'indirect_breaking' && context.refresh === null && onlyParentsRestated(node, planned, context))
   const wholeHistory = onlyRestated || takesWholeHistory(node, chosen.version, context)
   const coverage = context.coverage.get(chosen.version)
-  const due = hasTable(node)
-    ? dueBatches(node, { version: chosen.version, inputs, restated, wholeHistory }, context)
-    : []
+  const due = dueSteps(node, { version: chosen.version, inputs, restated, wholeHistory }, planned, context)
+  // What is not promoted keeps the old metadata: audits that failed run again with the next build.
+  const auditsOnly = category === 'metadata' && node.audited === true && due.length === 0 && coverage !== undefined
   const model: PlannedModel = {
     name: node.name,
     kind: node.kind.name,
     ...chosen,
-    hasTable: hasTable(node),
+    hasTable: hasTable(node.kind),
     category,
     reason: null,
     selected: true,
-    batches: due,
+    batches: auditsOnly ? [null] : due,
+    auditsOnly,
     intervals: mergeIntervals(due.filter((batch) => batch !== null)),
     concurrency: concurrencyOf(node),
     leads: node.kind.forward_only === true,
@@ -118,10 +119,6 @@ function takesWholeHistory(
   return restate !== null && environment.get(node.name)?.version !== version
 }
 
-function hasTable({ kind }: PlanNode): boolean {
-  return kind.name !== 'EMBEDDED' && kind.name !== 'EXTERNAL'
-}
-
 function concurrencyOf(node: PlanNode): number | null {
   return node.self_referencing || isSerial(node.kind) ? 1 : (node.kind.batch_concurrency ?? null)
 }
@@ -134,6 +131,7 @@ function categorize(
 ): ChangeCategory | null {
   const current = context.environment.get(node.name)
   if (current === undefined) return 'added'
+  if (node.kind.name === 'AUDIT') return ownDataChanged(node, current, context) ? 'metadata' : null
   if (current.version === version) {
     const changed = adopts && (ownDataChanged(node, current, context) || !onlyParentsRestated(node, planned, context))
     if (changed) return 'forward_only'
@@ -150,7 +148,7 @@ function keepVersion(
 ): { model: PlannedModel; stale: boolean } | null {
   const current = context.environment.get(node.name)
   if (current === undefined) return null
-  const changedParent = context.graph.parents(node.name).some((name) => {
+  const changedParent = context.graph.dataParents(node.name).some((name) => {
     const parent = planned.get(name)
     return parent !== undefined && parent.version !== context.environment.get(name)?.version
   })
@@ -161,13 +159,14 @@ function keepVersion(
     kind: node.kind.name,
     version: current.version,
     fingerprint: findVersion(node.name, current.version, context)?.fingerprint ?? '',
-    hasTable: hasTable(node),
+    hasTable: hasTable(node.kind),
     isNew: false,
     adopts: false,
     category: null,
     reason: null,
     selected: false,
     batches: [],
+    auditsOnly: false,
     intervals: [],
     concurrency: null,
     leads: false,
@@ -181,11 +180,34 @@ function keepVersion(
   return { model, stale: changedParent }
 }
 
+function dueSteps(
+  node: PlanNode,
+  due: DueVersion,
+  planned: ReadonlyMap<string, PlannedModel>,
+  context: PlanContext,
+): (Interval | null)[] {
+  if (hasTable(node.kind)) return dueBatches(node, due, context)
+  if (node.kind.name !== 'AUDIT') return []
+  // A standalone audit looks at whole tables: again when it is another one, or something that it reads is written.
+  const isNew = context.coverage.get(due.version) === undefined
+  return isNew || readsWritten(node.name, planned, context) ? [null] : []
+}
+
+function readsWritten(name: string, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): boolean {
+  return context.graph.parents(name).some((parent) => {
+    const model = planned.get(parent)
+    if (model === undefined) return false
+    // What a view or an embedded model reads, its readers read.
+    const isOpened = model.kind === 'VIEW' || model.kind === 'EMBEDDED'
+    return (model.batches.length > 0 && !model.auditsOnly) || (isOpened && readsWritten(parent, planned, context))
+  })
+}
+
 /** Content of the seeds that reach a model through kinds without a history of their own. */
 function seedInputs(node: PlanNode, planned: ReadonlyMap<string, PlannedModel>, context: PlanContext): string {
   if (node.kind.name === 'SEED') return node.content ?? ''
   if (hasInterval(node.kind)) return ''
-  const contents = context.graph.parents(node.name).map((name) => planned.get(name)?.inputs ?? '')
+  const contents = context.graph.dataParents(node.name).map((name) => planned.get(name)?.inputs ?? '')
   const distinct = [...new Set(contents.filter((content) => content !== ''))].sort()
   return distinct.length === 0 ? '' : context.hash(distinct).slice(0, 16)
 }
@@ -197,7 +219,7 @@ function explain(
   context: PlanContext,
 ): string | null {
   if (context.refresh !== null) return 'full refresh'
-  if (model.category === 'added') return 'new model'
+  if (model.category === 'added') return model.kind === 'AUDIT' ? 'new audit' : 'new model'
   if (model.restated !== null && model.restated.intervals.length > 0) {
     return ask?.reason ?? 'it was to be restated, which has not succeeded yet'
   }
@@ -205,11 +227,14 @@ function explain(
   if (model.category === 'forward_only')
     return 'it changed: its table stays, what is built from now on is of the new kind'
   if (model.category === 'indirect_breaking') {
-    const changed = context.graph.parents(model.name).filter((name) => changesData(planned.get(name)))
+    const changed = context.graph.dataParents(model.name).filter((name) => changesData(planned.get(name)))
     return `${changed.join(', ') || 'a parent'} ${model.onlyRestated ? 'restated' : 'changed'}`
   }
   if (model.notRestated !== null) return `not restated: ${model.notRestated}`
+  if (model.kind === 'AUDIT' && model.category === 'metadata') return 'its definition changed'
   if (model.batches.length === 0) return model.category === 'metadata' ? 'its metadata changed' : null
+  if (model.kind === 'AUDIT') return 'what it reads is written'
+  if (model.auditsOnly) return 'its metadata changed; its audits run again'
   if (model.kind === 'SEED') return 'its file changed'
   return coverage === undefined ? 'not built yet' : 'new data is due'
 }

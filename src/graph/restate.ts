@@ -61,7 +61,7 @@ export function askOf(
   const { start, end } = context.range
   const own = context.restate?.has(node.name) === true ? { start: start ?? -Infinity, end } : null
   const auto = autoRange(node, version, context)
-  const parents = context.graph.parents(node.name).flatMap((name) => {
+  const parents = context.graph.dataParents(node.name).flatMap((name) => {
     const range = planned.get(name)?.restated?.asked ?? null
     return range === null ? [] : [{ name, range }]
   })

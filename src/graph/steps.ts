@@ -45,6 +45,7 @@ export function planSteps(models: readonly PlannedModel[], context: StepContext)
         parents: [...before, ...previous],
         weight: context.durations.get(model.name) ?? UNKNOWN_WEIGHT,
         ...(restates(batch, again) ? { restates: true } : {}),
+        ...(model.auditsOnly ? { auditsOnly: true } : {}),
         ...(isFresh(batch, context.coverage.get(model.version)) ? { fresh: true } : {}),
         ...context.settings(model.name),
       })

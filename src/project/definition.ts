@@ -19,12 +19,20 @@ export interface ModelDefinition {
   audits: AuditDefinition[]
   /** Values of the variables it uses. */
   variables: Record<string, VariableValue>
+  /** What becomes of its audits' bad rows, where millrace.yaml says something. */
+  failures?: KeepFailures
   gateway: string
   defaultCatalog: string
   /** Where the project's tables are in several databases; absent in one. */
   catalogs?: DefinitionCatalogs
   /** By the name in `depends_on`. */
   inputs: Record<string, DefinitionInput>
+}
+
+export interface KeepFailures {
+  keep: boolean
+  /** At most. */
+  rows: number
 }
 
 /** Names of catalogs, as the connection has them. */
@@ -40,6 +48,7 @@ export interface DefinitionCatalogs {
 export interface DefinitionParts {
   audits: ReadonlyMap<string, AuditDefinition>
   variables: Record<string, VariableValue>
+  failures?: KeepFailures | null
   gateway: string
   defaultCatalog: string
   /** Null where all tables are in one database. */
@@ -55,14 +64,16 @@ export function createDefinition(model: Model, parts: DefinitionParts): ModelDef
     ...kindStatements(model.kind),
     ...audits.flatMap((audit) => Object.values(audit.defaults)),
     ...model.audits.flatMap((call) => Object.values(call.args)),
+    ...Object.values(model.kind.defaults ?? {}),
   ]
   const used = new Set(texts.flatMap((text) => [...usedVariables(text)]))
   const variables = Object.entries(parts.variables).filter(([name]) => used.has(name))
-  const { gateway, defaultCatalog, catalogs = null, inputs } = parts
+  const { gateway, defaultCatalog, catalogs = null, failures = null, inputs } = parts
   return {
     model,
     audits,
     variables: Object.fromEntries(variables),
+    ...(failures === null ? {} : { failures }),
     gateway,
     defaultCatalog,
     ...(catalogs === null ? {} : { catalogs }),

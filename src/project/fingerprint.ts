@@ -49,7 +49,7 @@ export function metadataHash(model: Model, audits: readonly AuditDefinition[]): 
     enabled,
     batch_size,
     batch_concurrency,
-    audits: model.audits,
+    audits: model.audits.map(({ name, args, blocking }) => ({ name, args, blocking })),
     definitions: audits.map(({ name, query, blocking, skip, defaults }) => [
       name,
       normalize(query),

@@ -3,7 +3,6 @@
  */
 import { createModelGraph } from '../graph/model-graph.ts'
 import { MillraceError, ProjectError } from '../errors.ts'
-import { assertAuditSupported, ALL_BUILT_IN_AUDITS } from '../sql/audits.ts'
 import { expandMacros, expandStatement, type VariableValue } from '../sql/macros.ts'
 import { tokenize } from '../sql/lexer.ts'
 import { distinctRelations } from '../sql/references.ts'
@@ -13,10 +12,10 @@ import { chooseGateway } from './gateways.ts'
 import { parseModelDefaults, type ModelDefaults } from './header/model-defaults.ts'
 import { createColumnSource, type Columns, type ColumnSource } from './infer-columns.ts'
 import { loadingEnvironment } from './macro-environment.ts'
-import type { AuditDefinition, Model } from './model.ts'
+import { addAuditReferences, assertAudits, loadAudits, toAuditModel } from './load-audits.ts'
+import type { Model } from './model.ts'
 import { relationKey } from './names.ts'
-import { parseAuditFile } from './parse-audit.ts'
-import { assertAuditsKnown, parseModelFile, type ParseContext } from './parse-model.ts'
+import { parseModelFile, type ParseContext } from './parse-model.ts'
 import { defaultCatalogOf } from './default-catalog.ts'
 import type { Project } from './project.ts'
 import { assertNoPython } from './python.ts'
@@ -43,8 +42,10 @@ export async function loadProject(root: string, options: LoadOptions): Promise<P
 
   const problems = new Problems()
   await problems.collect(() => assertNoPython(root, config.ignorePatterns))
-  const audits = await loadAudits(root, config, problems)
-  const models = await loadModels(root, { config, defaults, defaultCatalog, variables }, problems)
+  const audits = await loadAudits(root, { config, defaultCatalog }, problems)
+  const standalone = [...audits.values()].filter((audit) => audit.standalone && !audit.skip)
+  const written = await loadModels(root, { config, defaults, defaultCatalog, variables }, problems)
+  const models = byName([...written, ...standalone.map(toAuditModel)])
   const externals = (await problems.collect(() => loadExternalModels(root))) ?? []
   const enabled = models.filter((model) => model.enabled)
   const project: Project = {
@@ -68,6 +69,7 @@ export async function loadProject(root: string, options: LoadOptions): Promise<P
     if (path !== undefined) await problems.collect(() => resolveSeedPath(path, model, root))
   }
   await addReferences(project, options.parser, problems)
+  if (problems.none) await addAuditReferences(project, options.parser, problems)
   if (problems.none) await problems.collect(() => createModelGraph(enabled))
   problems.throwIfAny()
   return project
@@ -116,30 +118,6 @@ function scalar(text: string): VariableValue {
   return text
 }
 
-async function loadAudits(
-  root: string,
-  config: ProjectConfig,
-  problems: Problems,
-): Promise<Map<string, AuditDefinition>> {
-  const audits = new Map<string, AuditDefinition>()
-  for (const file of await listInto(problems, root, 'audits', config)) {
-    const found = await problems.collect(async () => parseAuditFile(await readText(root, file), file))
-    for (const audit of found ?? []) {
-      const other = audits.get(audit.name)
-      if (other === undefined) audits.set(audit.name, audit)
-      else
-        problems.add(
-          new MillraceError(
-            'AUDIT',
-            `audit '${audit.name}' is defined twice; first in ${other.file}:${other.line}`,
-            audit,
-          ),
-        )
-    }
-  }
-  return audits
-}
-
 interface ModelContext {
   config: ProjectConfig
   defaults: ModelDefaults
@@ -166,7 +144,11 @@ async function loadModels(root: string, context: ModelContext, problems: Problem
     const model = await problems.collect(() => parseModelFile(text, parseContext))
     if (model !== null) models.push(model)
   }
-  return models.sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
+  return models
+}
+
+function byName(models: readonly Model[]): Model[] {
+  return [...models].sort((a, b) => (a.name < b.name ? -1 : a.name > b.name ? 1 : 0))
 }
 
 async function listInto(problems: Problems, root: string, folder: string, config: ProjectConfig): Promise<string[]> {
@@ -189,14 +171,6 @@ function assertUniqueNames(models: readonly Model[], problems: Problems): void {
         ),
       )
   }
-}
-
-function assertAudits(model: Model, audits: ReadonlyMap<string, AuditDefinition>): void {
-  const own = new Map(model.inline_audits.map((audit) => [audit.name, audit]))
-  assertAuditsKnown(model, new Set([...ALL_BUILT_IN_AUDITS, ...audits.keys(), ...own.keys()]))
-  const place = { file: model.file, line: model.line }
-  for (const call of model.audits)
-    assertAuditSupported(call, own.get(call.name) ?? audits.get(call.name) ?? null, place)
 }
 
 const TRANSACTION_WORDS = new Set(['BEGIN', 'START', 'COMMIT', 'END', 'ROLLBACK', 'ABORT'])

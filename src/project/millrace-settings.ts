@@ -8,6 +8,8 @@ import { parseDuration } from './duration.ts'
 export interface MillraceSettings {
   /** The first entry whose pattern fits a model decides. */
   steps: StepSettings[]
+  /** Bad rows of audits; absent where nothing is said. */
+  failures?: { keep: boolean; rows: number }
 }
 
 export interface StepSettings {
@@ -34,6 +36,9 @@ const settingsSchema = z.strictObject({
       }),
     )
     .default([]),
+  audits: z
+    .strictObject({ keep_failures: z.boolean().default(false), max_rows: z.int().min(1).default(10_000) })
+    .optional(),
 })
 
 /** @throws ProjectError CONFIG naming every wrong or unknown key with its line */
@@ -49,5 +54,6 @@ export function parseMillraceSettings(source: ConfigSource): MillraceSettings {
     attempts,
     timeoutMs: parseDuration(timeout ?? '') ?? DEFAULT_STEP.timeoutMs,
   }))
-  return { steps }
+  const { audits } = parsed.data
+  return audits === undefined ? { steps } : { steps, failures: { keep: audits.keep_failures, rows: audits.max_rows } }
 }

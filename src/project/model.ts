@@ -16,8 +16,15 @@ export const KIND_NAMES = [
   'SCD_TYPE_2',
   'SCD_TYPE_2_BY_TIME',
   'SCD_TYPE_2_BY_COLUMN',
+  // A standalone audit of audits/, among the models because it comes after those that it reads.
+  'AUDIT',
 ] as const
 export type KindName = (typeof KIND_NAMES)[number]
+
+/** Whether a version of the kind is a table or a view of its own. */
+export function hasTable(kind: { name: KindName }): boolean {
+  return kind.name !== 'EMBEDDED' && kind.name !== 'EXTERNAL' && kind.name !== 'AUDIT'
+}
 
 /** Kinds that load what is new and keep what they have: their queries know the interval, and the ledger each of its units. */
 export function hasInterval(kind: { name: KindName }): boolean {
@@ -81,6 +88,8 @@ export interface ModelKind {
   updated_at_name?: string
   updated_at_as_valid_from?: boolean
   execution_time_as_valid_from?: boolean
+  /** AUDIT: what `@name` stands for in its query, by lower-case name. */
+  defaults?: Record<string, string>
   /** SCD_TYPE_2_BY_COLUMN: checked columns, or `*`. */
   columns?: string[] | '*'
 }
@@ -97,6 +106,10 @@ export interface AuditCall {
   args: Record<string, string>
   /** What the call itself says; null when it says nothing. */
   blocking: boolean | null
+  /** Whether its bad rows are kept in a table; absent when the call says nothing. */
+  keep_failures?: boolean
+  /** Its line in the model's file. */
+  line: number
 }
 
 /** An `AUDIT (…)` block: from `audits/`, or inline in a model's file. */
@@ -110,6 +123,8 @@ export interface AuditDefinition {
   defaults: Record<string, string>
   file: string
   line: number
+  /** Only of a standalone audit: what else its header says. */
+  node?: Pick<Model, 'owner' | 'tags' | 'description' | 'depends_on'>
 }
 
 export interface Model {
@@ -140,6 +155,8 @@ export interface Model {
   depends_on: string[]
   /** What its @STAR and @UNION ask for: name, as in `depends_on` → column → DuckDB type. Absent where they ask nothing. */
   read_columns?: Record<string, Record<string, string>>
+  /** Names that its audits read, its own too, sorted: those are built before it, and decide nothing of its rows. */
+  audit_depends_on: string[]
   /** The model reads its own table. */
   self_referencing: boolean
   enabled: boolean

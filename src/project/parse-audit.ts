@@ -10,7 +10,7 @@ import type { AuditDefinition } from './model.ts'
  * @param file relative to the project, to report.
  * @throws MillraceError or ProjectError with file, line and column.
  */
-export function parseAuditFile(source: string, file: string): AuditDefinition[] {
+export function parseAuditFile(source: string, file: string, defaultCatalog: string | null = null): AuditDefinition[] {
   const text = createFileSource(file, source, { code: 'AUDIT', variables: {} })
   const statements = splitStatements(text)
   const problems = new HeaderProblems()
@@ -24,7 +24,7 @@ export function parseAuditFile(source: string, file: string): AuditDefinition[] 
       continue
     }
     const query = statements[index + 1]
-    const audit = problems.attempt(null, () => parseAuditBlock(text, statement, query, file))
+    const audit = problems.attempt(null, () => parseAuditBlock(text, statement, query, { file, defaultCatalog }))
     if (audit !== null) audits.push(audit)
     if (query !== undefined && !isBlock(query, 'AUDIT')) index += 1
   }

@@ -3,10 +3,11 @@ import { isAbsolute, resolve } from 'node:path'
 import { MillraceError } from '../errors.ts'
 import { quoteRelation } from '../sql/identifiers.ts'
 import { expandMacros, expandStatement, type MacroEnvironment } from '../sql/macros.ts'
+import type { QueryReferences } from '../sql/references.ts'
 import { rewriteTables } from '../sql/rewrite.ts'
 import type { DefinitionCatalogs, ModelDefinition } from './definition.ts'
+import { kindLocals, macroDefinitions } from './macro-environment.ts'
 import { createMacroHost } from './macro-host.ts'
-import { macroDefinitions } from './macro-environment.ts'
 import { hasInterval, type RelationName, type SqlText } from './model.ts'
 import { isSystemName, normalizedName } from './names.ts'
 import type { SqlParser } from './sql-parser.ts'
@@ -47,8 +48,24 @@ async function renderWithin(
       line: place.line + (problem.line ?? 1) - 1,
     })
   }
+  return replaceNames({ text, references: parsed.references, catalogs }, definition, options)
+}
+
+export interface ParsedText {
+  text: string
+  references: QueryReferences
+  /** Of the session that runs it. */
+  catalogs: DefinitionCatalogs | null
+}
+
+/** The text with what stands for the names of models in it, and absolute paths. */
+export async function replaceNames(
+  { text, references, catalogs }: ParsedText,
+  definition: ModelDefinition,
+  options: RenderOptions,
+): Promise<string> {
   const embedded = await renderEmbedded(definition, options, catalogs)
-  return rewriteTables(text, parsed.references, {
+  return rewriteTables(text, references, {
     table(relation) {
       const name = normalizedName(relation, definition.defaultCatalog)
       const input = definition.inputs[name]
@@ -87,7 +104,7 @@ export async function renderExpression(
 export function macroEnvironment(definition: ModelDefinition, options: RenderOptions): MacroEnvironment {
   const { model, defaultCatalog } = definition
   const columns = model.read_columns ?? {}
-  const interval = hasInterval(definition.model.kind) ? options.interval : null
+  const interval = hasInterval(model.kind) || model.kind.name === 'AUDIT' ? options.interval : null
   return {
     start: interval?.[0] ?? null,
     end: interval?.[1] ?? null,
@@ -98,6 +115,7 @@ export function macroEnvironment(definition: ModelDefinition, options: RenderOpt
     gateway: definition.gateway,
     defaultCatalog,
     modelKind: model.kind.name,
+    locals: kindLocals(model),
     host: createMacroHost(options.parser, (relation) =>
       Promise.resolve(columns[normalizedName(relation, defaultCatalog)] ?? null),
     ),
@@ -112,7 +130,9 @@ function seenFrom(catalogs: DefinitionCatalogs | null, relation: RelationName): 
 /** Names without a catalog mean the main database, also in the session of another; null to leave what means the same there. */
 function external(relation: RelationName, name: string, catalogs: DefinitionCatalogs | null): string | null {
   if (catalogs === null || catalogs.own === catalogs.main) return null
-  if (relation.catalog !== null || isSystemName(name)) return null
+  // A physical table is named in an audit, by `@this_model`: of the session's own database.
+  const isPhysical = relation.schema?.startsWith('millrace__') === true
+  if (relation.catalog !== null || isPhysical || isSystemName(name)) return null
   return quoteRelation({ catalog: catalogs.main, schema: relation.schema ?? 'main', name: relation.name })
 }
 

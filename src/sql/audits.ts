@@ -2,8 +2,8 @@
 import { MillraceError, nearest } from '../errors.ts'
 import type { AuditCall, AuditDefinition } from '../project/model.ts'
 import { toOperand, withoutComments } from './argument-text.ts'
-import { BUILT_IN_AUDIT_QUERIES, LATER_AUDITS } from './built-in-audits.ts'
-import type { AuditArguments, BuiltInAudit } from './built-in-audits.ts'
+import { assertArgument, isGiven, type AuditArguments, type BuiltInAudit } from './audit-arguments.ts'
+import { BUILT_IN_AUDIT_QUERIES } from './built-in-audits.ts'
 import { isToken, tokenize } from './lexer.ts'
 import { parseMacros } from './macro-syntax.ts'
 import { expandMacros, undefinedVariables, usedVariables } from './macros.ts'
@@ -11,16 +11,15 @@ import type { MacroEnvironment, TextPlace } from './macros.ts'
 
 const NON_BLOCKING = '_non_blocking'
 
-/** Names of the built-in audits that work, each with and without `_non_blocking`. */
-export const BUILT_IN_AUDITS: ReadonlySet<string> = new Set(withVariants([...BUILT_IN_AUDIT_QUERIES.keys()]))
-
-/** Names of all built-in audits of SQLMesh, each with and without `_non_blocking`. */
-export const ALL_BUILT_IN_AUDITS: ReadonlySet<string> = new Set([...BUILT_IN_AUDITS, ...withVariants(LATER_AUDITS)])
+/** Names of the built-in audits, each with and without `_non_blocking`. */
+export const BUILT_IN_AUDITS: ReadonlySet<string> = new Set(
+  [...BUILT_IN_AUDIT_QUERIES.keys()].flatMap((name) => [name, `${name}${NON_BLOCKING}`]),
+)
 
 /**
  * SQL that returns the rows `call` finds bad. `definition` is the project's own audit, null for a built-in one. A
  * definition's arguments are `@name` in its query: the call's, else its defaults. `place` is where the call stands.
- * @throws MillraceError AUDIT for a missing, unknown or unusable argument, NOT_YET, and what `expandMacros` throws
+ * @throws MillraceError AUDIT for a missing, unknown or unusable argument, and what `expandMacros` throws
  */
 export async function auditQuery(
   call: AuditCall,
@@ -32,19 +31,21 @@ export async function auditQuery(
   const args = await expandArguments(call.args, environment, place)
   if (definition !== null) return projectAuditQuery({ call, definition, args, place }, environment)
   const from = await expandMacros('@this_model', environment, place)
-  return locate(place, () => builtIn(call, place).query(args, from))
+  return locate(place, () => builtInQuery(call, builtIn(call, place), { args, from }))
 }
 
 /** `SELECT COUNT(*)` of what `auditSql` returns; a semicolon or comment after it does no harm. */
 export function countQuery(auditSql: string): string {
-  const last = tokenize(auditSql).findLast((token) => token.type !== 'comment' && !isToken(token, ';'))
-  return `SELECT COUNT(*) FROM (${auditSql.slice(0, last?.end ?? 0)}) AS audit`
+  return `SELECT COUNT(*) FROM (${untilEnd(auditSql)}) AS audit`
 }
 
-/**
- * Checks a call's name, and its arguments as far as they can be checked before a build.
- * @throws MillraceError NOT_YET for a built-in audit that does not work yet, AUDIT for an unknown audit or argument
- */
+/** A query without a semicolon or comment after it, as a part of another one. */
+export function untilEnd(sql: string): string {
+  const last = tokenize(sql).findLast((token) => token.type !== 'comment' && !isToken(token, ';'))
+  return sql.slice(0, last?.end ?? 0)
+}
+
+/** @throws MillraceError AUDIT for an unknown audit, an unknown argument, and a built-in audit's missing one */
 export function assertAuditSupported(
   call: AuditCall,
   definition: AuditDefinition | null = null,
@@ -58,14 +59,47 @@ export function assertAuditSupported(
     return
   }
   const { required, optional } = builtIn(call, place)
-  const names = [...required, ...optional]
+  const names = [...Object.keys(required), ...Object.keys(optional)]
   assertKnownArguments(call, names, place)
-  for (const name of required) if (call.args[name] === undefined) throw missingArgument(call, name, { names, place })
+  const given = new Set(Object.keys(call.args).map((name) => name.toLowerCase()))
+  const missing = Object.keys(required).find((name) => !given.has(name))
+  if (missing !== undefined) throw missingArgument(call, missing, { names, place })
+}
+
+/** Whether an audit may read more than the audited model: a built-in one does where an argument says so. */
+export function auditReadsTables({ name, args }: AuditCall, definition: AuditDefinition | null): boolean {
+  return (
+    definition !== null || readsAnother(name) || Object.values(args).some((text) => /\b(select|from)\b/i.test(text))
+  )
+}
+
+function readsAnother(name: string): boolean {
+  return BUILT_IN_AUDIT_QUERIES.get(withoutVariant(name))?.required['to'] === 'relation'
+}
+
+function withoutVariant(name: string): string {
+  return name.endsWith(NON_BLOCKING) ? name.slice(0, -NON_BLOCKING.length) : name
 }
 
 /** What the call says, else a `_non_blocking` name, else the definition; true when none says anything. */
 export function auditIsBlocking(call: AuditCall, definition: AuditDefinition | null): boolean {
   return call.blocking ?? (call.name.endsWith(NON_BLOCKING) ? false : (definition?.blocking ?? true))
+}
+
+function builtInQuery(
+  { name }: AuditCall,
+  { required, optional, oneOf, query }: BuiltInAudit,
+  { args, from }: { args: AuditArguments; from: string },
+): string {
+  for (const [argument, type] of Object.entries({ ...required, ...optional })) {
+    const text = args[argument]
+    if (text !== undefined) assertArgument(name, argument, { type, text })
+  }
+  if (oneOf !== undefined && !oneOf.some((argument) => isGiven(args[argument]))) {
+    const names = oneOf.map((argument) => `'${argument}'`).join(' or ')
+    throw new MillraceError('AUDIT', `Audit '${name}' expects ${names}, got neither`)
+  }
+  return query(args, from)
 }
 
 interface ProjectAudit {
@@ -106,16 +140,10 @@ async function expandArguments(
 }
 
 function builtIn(call: AuditCall, place: TextPlace | null): BuiltInAudit {
-  const name = call.name.endsWith(NON_BLOCKING) ? call.name.slice(0, -NON_BLOCKING.length) : call.name
+  const name = withoutVariant(call.name)
   const audit = BUILT_IN_AUDIT_QUERIES.get(name)
   if (audit !== undefined) return audit
-  if (LATER_AUDITS.includes(name)) {
-    throw new MillraceError('NOT_YET', `Audit '${call.name}' is not supported yet`, {
-      ...place,
-      hint: `These are: ${[...BUILT_IN_AUDIT_QUERIES.keys()].join(', ')}; or write it as a query in audits/`,
-    })
-  }
-  const names = [...BUILT_IN_AUDIT_QUERIES.keys(), ...LATER_AUDITS]
+  const names = [...BUILT_IN_AUDIT_QUERIES.keys()]
   throw unknown(`Audit '${call.name}' is neither built in nor defined by the project`, name, { names, place })
 }
 
@@ -161,8 +189,4 @@ function locate<T>(place: TextPlace | null, work: () => T): T {
       ...(error.hint === null ? {} : { hint: error.hint }),
     })
   }
-}
-
-function withVariants(names: readonly string[]): string[] {
-  return names.flatMap((name) => [name, `${name}${NON_BLOCKING}`])
 }

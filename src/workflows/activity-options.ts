@@ -33,6 +33,9 @@ export const READ_OPTIONS = {
   retry: { initialInterval: '200ms', maximumInterval: '1s' },
 } satisfies ActivityOptions
 
+/** Audits for a person who waits: each may read a whole table. */
+export const AUDIT_OPTIONS = { ...READ_OPTIONS, startToCloseTimeout: '1h' } satisfies ActivityOptions
+
 /**
  * Waiting for another build: as long as it takes, in attempts of half a minute. One that is taken for dead too soon has lost nothing.
  */

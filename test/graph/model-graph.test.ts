@@ -134,6 +134,35 @@ describe('cycles', () => {
     expect(problems[0]?.message).toContain('a.b → a.c → a.d → a.b')
   })
 
+  test('a cycle through an audit says so', () => {
+    const nodes = nodesOf({ 'a.b': [], 'a.c': ['a.b'] }).map((node) => ({
+      ...node,
+      audit_depends_on: node.name === 'a.b' ? ['a.c'] : [],
+    }))
+    expect(() => createModelGraph(nodes)).toThrow(ProjectError)
+    try {
+      createModelGraph(nodes)
+    } catch (error) {
+      expect(error).toMatchObject({
+        problems: [{ code: 'CYCLE', hint: expect.stringContaining("The audits of 'a.b' read the next one") }],
+      })
+    }
+  })
+
+  test('what audits read comes before, and is no parent of the rows', () => {
+    const nodes = nodesOf({ 'a.b': ['x.y'], 'x.y': [], 'z.z': [] }).map((node) => ({
+      ...node,
+      audit_depends_on: node.name === 'a.b' ? ['z.z', 'a.b'] : [],
+    }))
+    const graph = createModelGraph(nodes)
+    expect(graph.names).toEqual(['x.y', 'z.z', 'a.b'])
+    expect({ parents: graph.parents('a.b'), data: graph.dataParents('a.b'), children: graph.children('z.z') }).toEqual({
+      parents: ['x.y', 'z.z'],
+      data: ['x.y'],
+      children: ['a.b'],
+    })
+  })
+
   test('the shortest way round is shown', () => {
     //  a ⇄ b,  and  a ─→ d ─→ c ─→ b ─→ a
     const problems = problemsOf({ a: ['b'], b: ['c', 'a'], c: ['d'], d: ['a'] })

@@ -17,6 +17,8 @@ import { sha256 } from '../../src/project/fingerprint.ts'
 export interface TestModel {
   kind?: KindName
   reads?: string[]
+  /** By its audits. */
+  audits?: string[]
   /** What decides its rows. */
   data?: string
   metadata?: string
@@ -165,13 +167,15 @@ export function ranges(plan: Plan, name: string): string[] {
 }
 
 function toNode(name: string, model: TestModel): PlanNode {
-  const { kind = 'FULL', reads = [], data = '1', metadata = '', batchSize } = model
+  const { kind = 'FULL', reads = [], audits = [], data = '1', metadata = '', batchSize } = model
   return {
     name,
     kind: { name: kind, ...model.options, ...(batchSize === undefined ? {} : { batch_size: batchSize }) },
     tags: [],
     file: `models/${name}.sql`,
     depends_on: reads,
+    audit_depends_on: audits,
+    audited: audits.length > 0,
     cron: '@daily',
     cron_tz: null,
     interval_unit: 'day',

@@ -303,6 +303,60 @@ describe('a newer fingerprint format', () => {
   })
 })
 
+describe('audits', () => {
+  //  lone ◄── audit of mart;  check reads board (a view of mart) and lone
+  const audited: Record<string, TestModel> = {
+    ...edited({ mart: { audits: ['lone', 'mart'] } }),
+    check: { kind: 'AUDIT', reads: ['board', 'lone'] },
+  }
+  const auditedState = (): TestState => {
+    const state = new TestState()
+    state.build(audited)
+    return state
+  }
+
+  test('of a model change neither its version nor what it builds', () => {
+    const [plain, with_] = [new TestState().plan(models), new TestState().plan(audited)]
+    expect(find(with_, 'mart').version).toBe(find(plain, 'mart').version)
+    const plan = auditedState().plan({ ...audited, lone: { data: '2' } })
+    expect(due(plan)).toEqual(['lone', 'check'])
+    expect(find(plan, 'mart').category).toBeNull()
+    expect(auditedState().plan({ ...audited, lone: { data: '2' } }, { select: ['lone'] }).stale).toEqual(['check'])
+  })
+
+  test('of a model need what they read to be built', () => {
+    const error = catchError(() => new TestState().plan(audited, { select: ['seed', 'stage', 'fact', 'mart'] }))
+    expect(error).toMatchObject({ problems: [{ code: 'PARENT_NOT_BUILT' }] })
+  })
+
+  test('that have changed run again, on the rows that are there', () => {
+    const state = auditedState()
+    const plan = state.plan({ ...audited, mart: { ...audited['mart'], metadata: 'other' } })
+    expect(changes(plan)).toEqual({ mart: 'metadata: its metadata changed; its audits run again' })
+    expect(find(plan, 'mart')).toMatchObject({ auditsOnly: true, batches: [null], intervals: [], isNew: false })
+    // Where there is something to build, its audits run anyway; where there are none, nothing does.
+    const next = state.plan({ ...audited, mart: { ...audited['mart'], metadata: 'other' } }, { now: '2024-01-05' })
+    expect(find(next, 'mart').auditsOnly).toBe(false)
+    expect(due(state.plan({ ...audited, fact: { ...audited['fact'], metadata: 'other' } }))).toEqual([])
+  })
+
+  test('that are standalone run when they are new, changed, or what they read is written', () => {
+    const state = auditedState()
+    expect(find(new TestState().plan(audited), 'check')).toMatchObject({
+      reason: 'new audit',
+      hasTable: false,
+      batches: [null],
+    })
+    expect(due(state.plan(audited))).toEqual([])
+    expect(changes(state.plan({ ...audited, check: { ...audited['check'], data: '2' } }))).toEqual({
+      check: 'metadata: its definition changed',
+    })
+    // A changed seed is read through a view, an incremental model's new day through another one.
+    const next = state.plan(audited, { now: '2024-01-05' })
+    expect(find(next, 'check')).toMatchObject({ category: null, reason: 'what it reads is written' })
+  })
+})
+
 function catchError(work: () => unknown): unknown {
   try {
     work()

@@ -25,7 +25,7 @@ AUDIT (
 SELECT * FROM @this_model -- bad; rows
 WHERE @col < @threshold;
 
-AUDIT (name other, skip TRUE, standalone true);
+AUDIT (name other, skip TRUE, standalone true, tags (x), depends_on s.B);
 JINJA_QUERY_BEGIN; SELECT 1 WHERE {{ x }}; JINJA_END;`
     expect(parseAuditFile(source, 'audits/a.sql')).toEqual([
       {
@@ -47,6 +47,7 @@ JINJA_QUERY_BEGIN; SELECT 1 WHERE {{ x }}; JINJA_END;`
         defaults: {},
         file: 'audits/a.sql',
         line: 11,
+        node: { owner: null, tags: ['x'], description: null, depends_on: ['s.b'] },
       },
     ])
   })

@@ -130,8 +130,8 @@ describe('values', () => {
       'audits (F(A := (x,  y), criteria := a > @min), not_null(columns = [a], BLOCKING = FALSE,))',
       { variables: { min: 1 } },
     ).audits
-    expect(first).toEqual({ name: 'f', args: { a: '(x,  y)', criteria: 'a > @min' }, blocking: null })
-    expect(second).toEqual({ name: 'not_null', args: { columns: '[a]' }, blocking: false })
+    expect(first).toEqual({ name: 'f', args: { a: '(x,  y)', criteria: 'a > @min' }, blocking: null, line: 1 })
+    expect(second).toEqual({ name: 'not_null', args: { columns: '[a]' }, blocking: false, line: 1 })
     expect(header('audits ()').audits).toEqual([])
     for (const wrong of ['audits (f(1))', 'audits (f(a := 1) g)', 'audits (f(a := 1, a := 2))', 'audits (1)']) {
       expect(refusal(() => header(wrong)).code).toBe('MODEL')

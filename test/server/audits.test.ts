@@ -129,8 +129,8 @@ describe('audits of the project', () => {
     const report = await project.build({ executionTime: NOW })
     expect(statuses(report)).toEqual({ 'a.ok': 'success', 'a.bad': 'error', 'a.inline': 'error' })
     expect(modelOf(report, 'a.ok').audits).toEqual([
-      { name: 'positive', status: 'pass', failures: 0 },
-      { name: 'positive', status: 'pass', failures: 0 },
+      { name: 'positive', status: 'pass', failures: 0, args: { column: 'x' } },
+      { name: 'positive', status: 'pass', failures: 0, args: { column: 'x', least: '1' } },
     ])
     expect(modelOf(report, 'a.bad').audits).toEqual([{ name: 'positive', status: 'fail', failures: 1 }])
     expect(modelOf(report, 'a.inline').audits).toEqual([{ name: 'odd', status: 'fail', failures: 1 }])

@@ -189,7 +189,7 @@ describe('an edit', () => {
     expect(report.promoted).toBe(false)
   })
 
-  test('of the owner or the audits builds nothing and is recorded', async () => {
+  test('of the owner builds nothing, of the audits runs these alone; both are recorded', async () => {
     const project = await openLine()
     await project.build({ executionTime: NOW })
     await writeFiles(project.root, {
@@ -198,14 +198,17 @@ describe('an edit', () => {
     })
     expect((await project.plan({ executionTime: NOW })).changes).toEqual([
       { model: 'a.one', category: 'metadata', reason: 'its metadata changed' },
-      { model: 'a.two', category: 'metadata', reason: 'its metadata changed' },
+      { model: 'a.two', category: 'metadata', reason: 'its metadata changed; its audits run again' },
     ])
     const report = await project.build({ executionTime: NOW })
-    expect(builtModels(report)).toEqual([])
+    expect(builtModels(report)).toEqual(['a.two'])
+    expect(modelOf(report, 'a.two')).toMatchObject({
+      rows: null,
+      audits: [{ name: 'not_null', status: 'pass', failures: 0 }],
+    })
     expect(report).toMatchObject({ status: 'succeeded', promoted: true })
     const { changes, unchanged } = await project.plan({ executionTime: NOW })
     expect({ changes, unchanged: unchanged.length }).toEqual({ changes: [], unchanged: 4 })
-    // The audit counts from the next time the model is written.
     const next = await project.build({ executionTime: TOMORROW })
     expect(modelOf(next, 'a.two').audits).toEqual([{ name: 'not_null', status: 'pass', failures: 0 }])
   })

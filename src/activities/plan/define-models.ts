@@ -1,6 +1,5 @@
 /** The definitions that a plan's steps are built from. */
 import type { PlannedModel } from '../../graph/plan-context.ts'
-import type { Plan } from '../../graph/plan.ts'
 import {
   calledAudits,
   createDefinition,
@@ -23,10 +22,13 @@ export interface HashedDefinition {
 export type Definitions = ReadonlyMap<string, HashedDefinition>
 
 export interface DefineOptions {
-  plan: Plan
+  plan: { models: readonly PlacedModel[] }
   /** Null where all tables are in one database. */
   catalogs: ProjectCatalogs | null
 }
+
+/** A model in the version that it is read in. */
+type PlacedModel = Pick<PlannedModel, 'name' | 'kind' | 'version'>
 
 export interface ProjectCatalogs {
   /** Name of the main database's. */
@@ -47,16 +49,19 @@ export function defineModels(
     const model = byName.get(name)
     if (model === undefined) continue
     const context = { planned, definitions, models: byName, catalogs }
-    const inputs = model.depends_on.map((input) => [input, inputOf(input, context)] as const)
+    const reads = [...model.depends_on, ...model.audit_depends_on].filter((input) => input !== name)
+    const inputs = reads.map((input) => [input, inputOf(input, context)] as const)
+    const readsItself = model.self_referencing || model.audit_depends_on.includes(name)
     const own = tableOf(model, version, catalogs)
     const parts: DefinitionParts = {
       audits: project.audits,
       variables: project.variables,
+      failures: project.config.millrace.failures ?? null,
       gateway: project.gateway,
       defaultCatalog: project.defaultCatalog,
       inputs: {
         ...Object.fromEntries(inputs),
-        ...(model.self_referencing ? { [name]: { type: 'table', relation: own } as const } : {}),
+        ...(readsItself ? { [name]: { type: 'table', relation: own } as const } : {}),
       },
     }
     const definition = createDefinition(model, { ...parts, catalogs: catalogsOf(model, parts, context) })
@@ -66,7 +71,7 @@ export function defineModels(
 }
 
 interface InputContext {
-  planned: ReadonlyMap<string, PlannedModel>
+  planned: ReadonlyMap<string, PlacedModel>
   definitions: Definitions
   models: ReadonlyMap<string, Model>
   catalogs: ProjectCatalogs | null

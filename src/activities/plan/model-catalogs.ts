@@ -4,7 +4,7 @@ import type { AttachedDatabase, AttachedDatabases } from '../../connections/conf
 import { capabilitiesOf, toTarget } from '../../connections/databases/catalog-target.ts'
 import type { NotWritable } from '../../connections/databases/database.ts'
 import { MillraceError, nearest } from '../../errors.ts'
-import type { Model } from '../../project/model.ts'
+import { hasTable, type Model } from '../../project/model.ts'
 import type { Project } from '../../project/project.ts'
 import type { BuildModel } from '../../state/builds.ts'
 
@@ -27,7 +27,7 @@ export function writableCatalogs(catalogs: AttachedDatabases | null): string[] {
 
 /** Those of the models' tables, sorted; without the main database, and without those that are not written to. */
 export function modelCatalogs(project: Project, models: readonly Model[]): string[] {
-  const names = new Set(models.filter(hasTable).flatMap(({ relation }) => relation.catalog ?? []))
+  const names = new Set(models.filter(({ kind }) => hasTable(kind)).flatMap(({ relation }) => relation.catalog ?? []))
   if (names.size === 0) return []
   const attached = attachedCatalogs(project)
   return [...names].filter((name) => attached.get(name) === null).sort()
@@ -40,7 +40,7 @@ export function buildCatalogs(models: readonly BuildModel[]): string[] {
 
 /** An error CONFIG for each model whose table cannot be where its name says. */
 export function catalogProblems(project: Project, models: readonly Model[]): MillraceError[] {
-  const others = models.filter((model) => model.relation.catalog !== null && hasTable(model))
+  const others = models.filter((model) => model.relation.catalog !== null && hasTable(model.kind))
   if (others.length === 0) return []
   const attached = attachedCatalogs(project)
   const misplaced = others.filter(({ relation }) => attached.get(relation.catalog ?? '') !== null)
@@ -66,10 +66,6 @@ function catalogProblem(
     `model '${model.name}': the connection has no catalog '${catalog}'; it has ${known.map((name) => `'${name}'`).join(', ')}`,
     { ...place, hint: near === null ? 'Attach it under catalogs of the connection.' : `Did you mean '${near}'?` },
   )
-}
-
-function hasTable({ kind }: Model): boolean {
-  return kind.name !== 'EMBEDDED' && kind.name !== 'EXTERNAL'
 }
 
 function refusalOf(name: string, database: AttachedDatabase): NotWritable | null {

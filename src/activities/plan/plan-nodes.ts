@@ -20,6 +20,7 @@ export async function planNodes(project: Project, models: readonly Model[], nowM
     file: model.file,
     line: model.line,
     depends_on: model.depends_on,
+    audit_depends_on: model.audit_depends_on,
     cron: model.cron,
     cron_tz: model.cron_tz,
     interval_unit: model.interval_unit,
@@ -32,6 +33,7 @@ export async function planNodes(project: Project, models: readonly Model[], nowM
     metadataHash: metadataHash(model, calledAudits(model, project.audits)),
     content: contents[index] ?? null,
     self_referencing: model.self_referencing,
+    audited: model.audits.length > 0,
   }))
 }
 
@@ -50,7 +52,7 @@ function resolveStarts(models: readonly Model[], nowMs: number): Map<string, num
   for (const name of graph.names) {
     const model = byName.get(name)
     if (model === undefined) continue
-    const parents = graph.parents(name).map((parent) => starts.get(parent) ?? nowMs)
+    const parents = graph.dataParents(name).map((parent) => starts.get(parent) ?? nowMs)
     const cron = createCron(model.cron, model.cron_tz)
     starts.set(
       name,

@@ -92,7 +92,7 @@ async function planInto({ project, worker, leases, request, made, gone }: Planni
   const main = await leases.in(null)
   await ensureState(main)
   for (const model of made.plan.models) {
-    if (model.kind !== 'SEED' || model.batches.length === 0) continue
+    if (model.kind !== 'SEED' || model.batches.length === 0 || model.auditsOnly) continue
     const file = project.models.find(({ name }) => name === model.name)
     if (file === undefined) continue
     await keepSeed(project.root, await resolveSeedPath(file.kind.path ?? '', file, project.root), model.inputs)

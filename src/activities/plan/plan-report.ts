@@ -21,7 +21,7 @@ export function toPlanReport(environment: string, { plan, steps }: MadePlan): Pl
       })),
     ],
     backfills: selected
-      .filter((model) => model.batches.length > 0)
+      .filter((model) => model.batches.length > 0 && !model.auditsOnly)
       .map(({ name, intervals, reason }) => ({
         model: name,
         intervals: intervals.map(({ start, end }) => [toIso(start), toIso(end)]),

@@ -66,7 +66,8 @@ interface Planned extends Pick<MadePlan, 'steps' | 'definitions'> {
 /** Before the fan-out: two transactions that create one schema conflict. */
 async function createSchemas(lease: Lease, { steps, definitions }: Planned): Promise<void> {
   const schemas = new Set<string>()
-  for (const { model, version } of steps) {
+  for (const { model, version, kind, auditsOnly } of steps) {
+    if (kind === 'AUDIT' || auditsOnly === true) continue
     const relation = definitions.get(model)?.definition.model.relation
     if (relation !== undefined) schemas.add(physicalRelation(relation, version).schema ?? 'main')
   }

@@ -12,6 +12,7 @@ import { readStep, type StepResult } from '../../state/ledger.ts'
 import { recordFailure, recordWarnings, stepId } from '../../state/outcomes.ts'
 import { readDefinition } from '../../state/versions.ts'
 import { AuditFailed } from './audit-failed.ts'
+import { auditOnly, writesNothing } from './audit-only-step.ts'
 import { runWarningAudits } from './audit-step.ts'
 import { measureAudits } from '../build-metrics.ts'
 import { explainColumns } from './column-errors.ts'
@@ -20,6 +21,7 @@ import { isRetryable, StepError, toFailure } from '../failures.ts'
 import { startHeartbeat, type Heartbeat } from '../heartbeat.ts'
 import { isGivenBack } from '../lease-or-give-back.ts'
 import { enterLakes } from './lake-lanes.ts'
+import { keepSaved } from './kept-failures.ts'
 import { locateError } from './locate-error.ts'
 import { readOtherAttempt } from './other-attempt.ts'
 import type { WorkerProject, WorkerProjects } from '../worker-projects.ts'
@@ -154,8 +156,12 @@ async function buildOnce(run: StepRun, project: WorkerProject, signal: AbortSign
 /** Writes the step, or finds that it is written already. */
 async function commitStep(work: StepWork): Promise<StepResult> {
   try {
-    return await writeStep(work)
+    return writesNothing(work) ? await auditOnly(work) : await writeStep(work)
   } catch (error) {
+    const rows = error instanceof AuditFailed ? error.failure.rows : null
+    // Its rows have left the transaction, which is rolled back by now.
+    if (error instanceof AuditFailed && rows !== null && 'file' in rows)
+      throw error.keptRows(await keepSaved(work, rows))
     const unknown = error instanceof CommitOutcomeUnknown
     const second = unknown ? error.isDuplicateKey : error instanceof StepBusy && error.committed
     // The commit may have happened: only the ledger knows.

@@ -33,6 +33,17 @@ export interface StepWork {
   say(phase: string): void
 }
 
+/** What is enough to read a model's table, without a step of a build. */
+export interface TableWork extends Pick<StepWork, 'definition' | 'table' | 'executionMs'> {
+  readonly step: Pick<BuildStep, 'interval'>
+  readonly project: Pick<WorkerProject, 'root' | 'parser'>
+}
+
+/** Of a whole table `@start_ds` and its like are all of its time. */
+export function auditOptions(work: TableWork): RenderOptions {
+  return { ...renderOptions(work, 'auditing'), interval: work.step.interval ?? [0, work.executionMs] }
+}
+
 export interface StepParts {
   input: StepInput
   lease: Lease
@@ -59,7 +70,7 @@ export function createStepWork({ input, heartbeat, ...parts }: StepParts): StepW
   }
 }
 
-export function renderOptions(work: StepWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
+export function renderOptions(work: TableWork, runtimeStage: RenderOptions['runtimeStage']): RenderOptions {
   return {
     // Nothing is due, but the table must be there: its columns are those of a query for no time at all.
     interval: work.step.interval ?? [work.executionMs, work.executionMs],
@@ -87,7 +98,7 @@ export async function describeQuery(session: Session, query: string): Promise<Ta
  * @param columns of the table. @throws MillraceError MODEL when the query does not return the column.
  */
 export function columnType(
-  { definition: { model } }: StepWork,
+  { definition: { model } }: Pick<StepWork, 'definition'>,
   columns: readonly TableColumn[],
   { option, column }: { option: 'time_column' | 'updated_at_name'; column: string },
 ): string {

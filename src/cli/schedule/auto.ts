@@ -6,7 +6,7 @@ import type { BuildInput } from '../../payloads.ts'
 import type { Project } from '../../project/project.ts'
 
 /** Kinds that no tick makes due: a seed is built when its file has changed, the others have no table. */
-const NEVER_DUE: ReadonlySet<string> = new Set(['SEED', 'EMBEDDED', 'EXTERNAL'])
+const NEVER_DUE: ReadonlySet<string> = new Set(['SEED', 'EMBEDDED', 'EXTERNAL', 'AUDIT'])
 
 export interface DueCrons {
   /** Distinct, in the order of their first model. */

@@ -52,6 +52,13 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     args: [1, Infinity],
     load: async () => (await import('./build.ts')).restateVerb,
   },
+  audit: {
+    usage: '[--select EXPR] [--exclude EXPR] [--start T] [--end T] …',
+    summary: 'run the audits of models, and standalone ones, on what the environment has now; builds nothing',
+    opens: true,
+    args: [0, 0],
+    load: async () => (await import('./audit.ts')).auditVerb,
+  },
   status: {
     usage: '[WORKFLOW_ID]',
     summary: "a build's state now; without an id that of the environment's latest build",
@@ -137,7 +144,6 @@ export const LATER_VERBS: ReadonlySet<string> = new Set([
   'lint',
   'format',
   'lineage',
-  'audit',
   'test',
   'evaluate',
   'create-external-models',

@@ -6,7 +6,8 @@ import { headerProblem, type HeaderSource } from './header-source.ts'
 import { parseBlock, type HeaderValue, type Properties } from './properties.ts'
 import { isMacroCall, isQuery } from './query.ts'
 import { isBlock, type Statement } from './statements.ts'
-import { readBoolean, readPairs, readRequiredText, textOf } from './values.ts'
+import { readRelationNames } from './relation-name.ts'
+import { readBoolean, readPairs, readRequiredText, readText, readTexts, textOf } from './values.ts'
 import { substituteVariables } from './variables.ts'
 
 const NAMES = {
@@ -35,13 +36,14 @@ const NAMES = {
 /**
  * @param block a statement `AUDIT (…)`
  * @param query the statement after it
+ * @param place the file, relative to the project; the default catalog is left out of names in `depends_on`
  * @throws MillraceError or ProjectError, code AUDIT (DIALECT for a dialect other than DuckDB's)
  */
 export function parseAuditBlock(
   source: HeaderSource,
   block: Statement,
   query: Statement | undefined,
-  file: string,
+  { file, defaultCatalog = null }: AuditPlace,
 ): AuditDefinition {
   const own: HeaderSource = { ...source, code: 'AUDIT' }
   const problems = new HeaderProblems()
@@ -62,10 +64,31 @@ export function parseAuditBlock(
   }
   const defaults = problems.attempt({}, () => readDefaults(properties.get('defaults')))
   const skip = flag('skip', false)
+  const node = standalone ? problems.attempt(undefined, () => readNode(properties, defaultCatalog)) : undefined
   problems.attempt(null, () => assertQuery(own, block, query))
   problems.throwIfAny()
   const sql = query?.sql ?? block.sql
-  return { name, query: sql, blocking, skip, standalone, defaults, file, line: block.first.line }
+  const line = block.first.line
+  return { name, query: sql, blocking, skip, standalone, defaults, file, line, ...(node === undefined ? {} : { node }) }
+}
+
+export interface AuditPlace {
+  file: string
+  defaultCatalog?: string | null
+}
+
+function readNode(properties: Properties, defaultCatalog: string | null): NonNullable<AuditDefinition['node']> {
+  const read = <T>(key: string, fallback: T, reader: (value: HeaderValue) => T): T => {
+    const value = properties.get(key)
+    return value === undefined ? fallback : reader(substituteVariables(value, 'string'))
+  }
+  const dependsOn = properties.get('depends_on')
+  return {
+    owner: read('owner', null, readText),
+    tags: read('tags', [], readTexts),
+    description: read('description', null, readText),
+    depends_on: dependsOn === undefined ? [] : readRelationNames(dependsOn, defaultCatalog),
+  }
 }
 
 function readName(source: HeaderSource, block: Statement, value: HeaderValue | undefined): string {

@@ -36,7 +36,7 @@ export function parseBody(
     if (statement === undefined) break
     if (isBlock(statement, 'AUDIT')) {
       index += 1
-      const audit = problems.attempt(null, () => parseAuditBlock(source, statement, statements[index], header.file))
+      const audit = problems.attempt(null, () => parseAuditBlock(source, statement, statements[index], header))
       if (audit !== null) body.inline_audits.push(audit)
     } else if (isWord(statement, 'ON_VIRTUAL_UPDATE_BEGIN')) {
       const end = statements.findIndex((other, at) => at > index && isWord(other, 'ON_VIRTUAL_UPDATE_END'))

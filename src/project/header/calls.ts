@@ -18,7 +18,12 @@ function readAuditCall(value: HeaderValue): AuditCall {
   if (name === undefined || (name.type !== 'word' && name.type !== 'quoted' && name.type !== 'string')) {
     throw headerProblem(source, name ?? value.at, `expected the name of an audit; got '${name?.text ?? ''}'`)
   }
-  const call: AuditCall = { name: name.value.toLowerCase(), args: {}, blocking: null }
+  const call: AuditCall = {
+    name: name.value.toLowerCase(),
+    args: {},
+    blocking: null,
+    line: source.place(name).line ?? value.at.line,
+  }
   if (open === undefined) return call
   if (!isToken(open, '(') || closingIndex(value.tokens, 1) !== value.tokens.length - 1) {
     const got = textOf(source, value.tokens)
@@ -42,8 +47,8 @@ function readAuditCall(value: HeaderValue): AuditCall {
       )
     }
     const argument = key.value.toLowerCase()
-    if (argument === 'blocking') {
-      call.blocking = readBoolean(substituteVariables({ source, key: 'blocking', at: key, tokens }, 'string'))
+    if (argument === 'blocking' || argument === 'keep_failures') {
+      call[argument] = readBoolean(substituteVariables({ source, key: argument, at: key, tokens }, 'string'))
     } else if (Object.hasOwn(call.args, argument)) {
       throw headerProblem(
         source,

@@ -19,7 +19,7 @@ import {
 } from './values.ts'
 
 /** The kinds a header may name; EXTERNAL models are declared in external_models.yaml. */
-export type HeaderKindName = Exclude<KindName, 'EXTERNAL'>
+export type HeaderKindName = Exclude<KindName, 'EXTERNAL' | 'AUDIT'>
 
 export interface KindRule {
   options: readonly string[]

@@ -74,6 +74,10 @@ function readKindName(value: HeaderValue): HeaderKindName {
       'declare it in external_models.yaml',
     )
   }
+  if (name === 'AUDIT') {
+    const hint = 'write AUDIT (name …, standalone true); and its query into a file of audits/'
+    throw headerProblem(source, at, 'expected a kind that is built; AUDIT has no MODEL file', hint)
+  }
   if (name === 'CUSTOM') {
     const hint = 'a custom materialization is Python; use one of the built-in kinds'
     throw new MillraceError('PYTHON', 'expected a built-in kind; got CUSTOM', { ...source.place(at), hint })

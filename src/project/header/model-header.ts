@@ -89,6 +89,7 @@ export function readModelHeader(written: Properties, context: HeaderContext, pla
     depends_on: read<string[]>('depends_on', [], (value) => readRelationNames(value, defaultCatalog)).filter(
       (dependency) => dependency !== name,
     ),
+    audit_depends_on: [],
     self_referencing: false,
     enabled: read('enabled', defaults.enabled ?? true, readBoolean),
     formatting: read('formatting', defaults.formatting ?? true, readBoolean),
