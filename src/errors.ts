@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'SQL_SYNTAX' // DuckDB cannot parse the SQL
   | 'MACRO' // an unknown or misused @macro
   | 'AUDIT' // an audit's definition is wrong
+  | 'TEST' // a unit test's YAML is wrong, or it cannot run
   | 'SEED' // a seed file is missing or unreadable
   | 'FILE' // a file of the project cannot be read
   | 'CYCLE'
@@ -40,6 +41,7 @@ export type ErrorCode =
   | 'SQL' // a statement failed
   | 'COLUMNS' // a query's columns are not those declared, or not those of its table
   | 'AUDIT_FAILED'
+  | 'STALE_SOURCE' // a table that models read is older than millrace.yaml allows
   | 'CANCELED'
   | 'INTERNAL'
 

@@ -15,6 +15,7 @@ const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'SQL',
   'AUDIT_FAILED',
   'COLUMNS',
+  'STALE_SOURCE',
   'CANCELED',
   'INTERNAL',
   'ENVIRONMENT_CHANGED',

@@ -12,6 +12,7 @@ const NAMES: Record<keyof MillraceActivities, true> = {
   finishBuild: true,
   readBuildPage: true,
   previewPlan: true,
+  evaluateModel: true,
 }
 
 export const ACTIVITY_NAMES: readonly string[] = Object.keys(NAMES)

@@ -10,7 +10,7 @@ import { macroError, notYetError } from './macro-syntax.ts'
 import type { TextPlace } from './macro-syntax.ts'
 import type { VariableValue } from './variable-value.ts'
 
-export type RuntimeStage = 'loading' | 'creating' | 'evaluating' | 'auditing' | 'promoting'
+export type RuntimeStage = 'loading' | 'creating' | 'evaluating' | 'auditing' | 'promoting' | 'testing'
 
 /** What macros mean where a text is expanded. */
 export interface MacroEnvironment {

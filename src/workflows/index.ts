@@ -9,4 +9,4 @@ export {
   skipModelUpdate,
 } from './controls.ts'
 export { progressQuery } from './progress.ts'
-export { planPreview, readBuildReport } from './inspect.ts'
+export { evaluate, planPreview, readBuildReport } from './inspect.ts'

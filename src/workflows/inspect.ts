@@ -3,9 +3,10 @@ import { proxyActivities } from '@temporalio/workflow'
 import type { MillraceActivities } from '../activities/index.ts'
 import type { ReadBuildInput, ReportPage } from '../activities/report/read-build.ts'
 import type { PreviewInput, PreviewPage } from '../activities/plan/preview-plan.ts'
+import type { EvaluateInput, EvaluatedRows } from '../payloads.ts'
 import { READ_OPTIONS } from './activity-options.ts'
 
-const { readBuildPage, previewPlan } = proxyActivities<MillraceActivities>(READ_OPTIONS)
+const { readBuildPage, previewPlan, evaluateModel } = proxyActivities<MillraceActivities>(READ_OPTIONS)
 
 /** One page of a build's report; null when the state knows no such build. */
 export async function readBuildReport(input: ReadBuildInput): Promise<ReportPage | null> {
@@ -15,4 +16,9 @@ export async function readBuildReport(input: ReadBuildInput): Promise<ReportPage
 /** One page of what a build would do now. */
 export async function planPreview(input: PreviewInput): Promise<PreviewPage> {
   return previewPlan.executeWithOptions({ summary: 'preview a plan' }, [input])
+}
+
+/** The rows a model's query would give now. */
+export async function evaluate(input: EvaluateInput): Promise<EvaluatedRows> {
+  return evaluateModel.executeWithOptions({ summary: `evaluate ${input.model}` }, [input])
 }

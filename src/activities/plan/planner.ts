@@ -6,7 +6,7 @@ import { modifiedModels } from '../../graph/modified-models.ts'
 import { planBuild, type Plan } from '../../graph/plan.ts'
 import { needsFacts, selectModels } from '../../graph/select.ts'
 import { planSteps, type StepContext } from '../../graph/steps.ts'
-import type { BuildStep } from '../../payloads.ts'
+import type { BuildStep, SourceReport } from '../../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../../project/fingerprint.ts'
 import { DEFAULT_STEP } from '../../project/millrace-settings.ts'
 import type { Model } from '../../project/model.ts'
@@ -22,6 +22,7 @@ import { defineModels, type Definitions } from './define-models.ts'
 import { attachedCatalogs, modelCatalogs } from './model-catalogs.ts'
 import { assertBuildable, assertPlanSize, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
+import { readFreshness } from './source-freshness.ts'
 import { assertPlannable, toRange, toSelection, type PlanScope } from './plan-scope.ts'
 
 export interface PlanOptions extends PlanScope {
@@ -36,6 +37,8 @@ export interface MadePlan {
   environment: EnvironmentState
   /** Attached catalogs that hold models. */
   catalogs: string[]
+  /** How old what it reads is. */
+  sources: SourceReport[]
 }
 
 /** What a database's state says of its models; empty where there is none. */
@@ -89,6 +92,7 @@ export async function makePlan(
     format: FINGERPRINT_FORMAT,
   })
   if (options.fullRefresh === true) assertRefreshable(chosen)
+  const sources = await readFreshness(project, plan, main, options.executionMs)
   // As the connection has it, where it is open: what is built in another catalog names it.
   const mainCatalog = main?.database.catalog ?? project.defaultCatalog
   const all = catalogs.length === 0 ? null : { main: mainCatalog, attached: [...attachedCatalogs(project).keys()] }
@@ -102,7 +106,7 @@ export async function makePlan(
     settings: stepSettings(project, models),
   })
   assertPlanSize(steps.length)
-  return { plan, steps, definitions, environment: state.environment, catalogs }
+  return { plan, steps, definitions, environment: state.environment, catalogs, sources }
 }
 
 /** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */
