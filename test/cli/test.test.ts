@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 import { testVerb } from '../../src/cli/verbs/test.ts'
 import type { TestRun } from '../../src/unit-tests/run-tests.ts'
@@ -28,6 +29,11 @@ test('runs what patterns and selections leave; a failed test is exit code 1', as
     code: 'SELECTION',
     hint: "Did you mean 'b_adds_one'?",
   })
+})
+
+test('the unit tests of the example pass', async () => {
+  const root = fileURLToPath(new URL('../../examples/quickstart', import.meta.url))
+  expect(await runVerb(testVerb, root)).toMatchObject({ code: 0, document: { passed: 2, failed: 0 } })
 })
 
 test('--watch runs again what a change reaches, goes on after a mistake, and ends on Ctrl-C', async () => {
