@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'SQL_SYNTAX' // DuckDB cannot parse the SQL
   | 'MACRO' // an unknown or misused @macro
   | 'AUDIT' // an audit's definition is wrong
+  | 'TEST' // a unit test's YAML is wrong, or it cannot run
   | 'SEED' // a seed file is missing or unreadable
   | 'FILE' // a file of the project cannot be read
   | 'CYCLE'
@@ -41,6 +42,7 @@ export type ErrorCode =
   | 'COLUMNS' // a query's columns are not those declared, or not those of its table
   | 'SCHEMA_CHANGE' // a forward_only model's query has other columns than its table
   | 'AUDIT_FAILED'
+  | 'STALE_SOURCE' // a table that models read is older than millrace.yaml allows
   | 'CANCELED'
   | 'INTERNAL'
 

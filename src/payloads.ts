@@ -169,6 +169,30 @@ export interface StepInput {
   lockTimeoutSeconds: number
 }
 
+/** Argument of the activity `evaluateModel`. */
+export interface EvaluateInput {
+  project?: string
+  gateway?: string
+  vars?: Record<string, string>
+  environment: string
+  /** Its whole name. */
+  model: string
+  /** Half-open, epoch ms. */
+  interval: readonly [number, number]
+  executionMs: number
+  /** Rows at most. */
+  limit: number
+  lockTimeoutSeconds: number
+}
+
+/** Rows for a person who looks at them: the only data that ever crosses a boundary. */
+export interface EvaluatedRows {
+  columns: { name: string; type: string }[]
+  rows: Record<string, unknown>[]
+  /** Rows within the limit that did not fit into a payload. */
+  leftOut: number
+}
+
 export type AuditStatus = 'pass' | 'warn' | 'fail'
 
 export interface AuditResult {
@@ -342,6 +366,17 @@ export type ChangeCategory =
   | 'metadata'
   | 'removed'
 
+/** How old a source is: a table that models read and nobody here builds. */
+export interface SourceReport {
+  name: string
+  /** `stale`: no build of what reads it starts. */
+  status: 'fresh' | 'warn' | 'stale'
+  /** Of its newest row; null when it has none. */
+  newest: string | null
+  /** What is wrong with it. */
+  message: string | null
+}
+
 /** What `plan --json` prints. */
 export interface PlanReport {
   environment: string
@@ -351,6 +386,8 @@ export interface PlanReport {
   unchanged: string[]
   /** What is not done although it was asked for, e.g. a model that is not restated. */
   notices: string[]
+  /** Those whose age millrace.yaml limits, and that something to build reads. */
+  sources: SourceReport[]
 }
 
 export function emptyCounts(): BuildCounts {

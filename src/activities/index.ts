@@ -1,10 +1,19 @@
 /** The activities of Millrace, bound to the projects of a worker. */
-import type { AwaitInput, FinishInput, LeaveInput, PlanRequest, SliceInput, StepInput } from '../payloads.ts'
+import type {
+  AwaitInput,
+  EvaluateInput,
+  FinishInput,
+  LeaveInput,
+  PlanRequest,
+  SliceInput,
+  StepInput,
+} from '../payloads.ts'
 import { awaitBuild } from './queue/await-build.ts'
 import { measureFinish, measurePlan, measureStep } from './build-metrics.ts'
 import { auditModels, type AuditInput } from './audit-models.ts'
 import { buildModel } from './step/build-model.ts'
 import { countAttempts } from './step/count-attempts.ts'
+import { evaluateModel } from './evaluate-model.ts'
 import { finishBuild } from './finish-build.ts'
 import { leaveQueue } from './queue/leave-queue.ts'
 import { planProject } from './plan/plan-project.ts'
@@ -38,5 +47,6 @@ export function createActivities(projects: WorkerProjects) {
     readBuildPage: (input: ReadBuildInput) => read(() => readBuildPage(projects, input)),
     auditModels: (input: AuditInput) => read(() => auditModels(projects, input)),
     previewPlan: (input: PreviewInput) => read(() => previewPlan(projects, input)),
+    evaluateModel: (input: EvaluateInput) => read(() => evaluateModel(projects, input)),
   }
 }

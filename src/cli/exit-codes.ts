@@ -16,6 +16,7 @@ const FAILED: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   'AUDIT_FAILED',
   'COLUMNS',
   'SCHEMA_CHANGE',
+  'STALE_SOURCE',
   'CANCELED',
   'INTERNAL',
   'ENVIRONMENT_CHANGED',

@@ -70,6 +70,10 @@ export function planText(plan: PlanReport): string {
   )
   section('Stale: they keep reading an older version of a changed parent', plan.stale)
   section('Notes', plan.notices)
+  section(
+    'Sources',
+    (plan.sources ?? []).flatMap(({ message }) => message ?? []),
+  )
   if (lines.length === 0) return upToDate(plan.unchanged.length, plan.environment)
   lines.push(`${plan.unchanged.length} unchanged`)
   return lines.join('\n')

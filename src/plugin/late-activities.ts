@@ -13,6 +13,7 @@ const NAMES: Record<keyof MillraceActivities, true> = {
   readBuildPage: true,
   previewPlan: true,
   auditModels: true,
+  evaluateModel: true,
 }
 
 export const ACTIVITY_NAMES: readonly string[] = Object.keys(NAMES)

@@ -84,7 +84,7 @@ export async function loadConfig(root: string, env: NodeJS.ProcessEnv): Promise<
   const config = interpret(source, { root, file, notices })
   const millrace =
     millraceFile === null
-      ? { steps: [] }
+      ? { steps: [], freshness: [] }
       : parseMillraceSettings(
           readConfigSource(await readText(root, millraceFile), { file: millraceFile, env: effective }),
         )

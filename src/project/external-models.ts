@@ -135,7 +135,7 @@ function parseEntry(yaml: YamlFile, entry: unknown, index: number): ExternalMode
 }
 
 /** One to three parts, plain or quoted; null for anything else. */
-function normalizeName(written: string): string | null {
+export function normalizeName(written: string): string | null {
   try {
     const tokens = tokenize(written)
     const parts = tokens.filter((_, index) => index % 2 === 0)

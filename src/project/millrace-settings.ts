@@ -10,6 +10,19 @@ export interface MillraceSettings {
   steps: StepSettings[]
   /** Bad rows of audits; absent where nothing is said. */
   failures?: { keep: boolean; rows: number }
+  freshness: FreshnessSettings[]
+}
+
+/** How old a table may be that models read and nobody here builds. One of the limits is there. */
+export interface FreshnessSettings {
+  /** The table's name, as models write it. */
+  model: string
+  /** The column that says when a row came: a time, a date, or text of one. */
+  column: string
+  /** Age from which a build warns; null: it does not. */
+  warnAfterMs: number | null
+  /** Age from which no build of what reads it starts; null: any. */
+  errorAfterMs: number | null
 }
 
 export interface StepSettings {
@@ -23,15 +36,30 @@ export interface StepSettings {
 
 export const DEFAULT_STEP = { timeoutMs: 24 * 3_600_000, attempts: 5 }
 
+const duration = z
+  .string()
+  .refine((text) => (parseDuration(text) ?? 0) > 0, { error: "a duration such as '2h', '90s' or '1h30m'" })
+
 const settingsSchema = z.strictObject({
+  freshness: z
+    .array(
+      z
+        .strictObject({
+          model: z.string().min(1),
+          column: z.string().min(1),
+          warn_after: duration.optional(),
+          error_after: duration.optional(),
+        })
+        .refine((entry) => entry.warn_after !== undefined || entry.error_after !== undefined, {
+          error: 'a source with warn_after, error_after or both',
+        }),
+    )
+    .default([]),
   steps: z
     .array(
       z.strictObject({
         models: z.string().min(1),
-        timeout: z
-          .string()
-          .refine((text) => (parseDuration(text) ?? 0) > 0, { error: "a duration such as '2h', '90s' or '1h30m'" })
-          .optional(),
+        timeout: duration.optional(),
         attempts: z.int().min(1).default(DEFAULT_STEP.attempts),
       }),
     )
@@ -55,5 +83,12 @@ export function parseMillraceSettings(source: ConfigSource): MillraceSettings {
     timeoutMs: parseDuration(timeout ?? '') ?? DEFAULT_STEP.timeoutMs,
   }))
   const { audits } = parsed.data
-  return audits === undefined ? { steps } : { steps, failures: { keep: audits.keep_failures, rows: audits.max_rows } }
+  const failures = audits === undefined ? {} : { failures: { keep: audits.keep_failures, rows: audits.max_rows } }
+  const freshness = parsed.data.freshness.map(({ model, column, warn_after, error_after }) => ({
+    model,
+    column,
+    warnAfterMs: parseDuration(warn_after ?? ''),
+    errorAfterMs: parseDuration(error_after ?? ''),
+  }))
+  return { steps, freshness, ...failures }
 }

@@ -9,4 +9,4 @@ export {
   skipModelUpdate,
 } from './controls.ts'
 export { progressQuery } from './progress.ts'
-export { auditEnvironment, planPreview, readBuildReport } from './inspect.ts'
+export { auditEnvironment, evaluate, planPreview, readBuildReport } from './inspect.ts'

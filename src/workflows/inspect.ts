@@ -4,9 +4,10 @@ import type { MillraceActivities } from '../activities/index.ts'
 import type { AuditInput, AuditPage } from '../activities/audit-models.ts'
 import type { ReadBuildInput, ReportPage } from '../activities/report/read-build.ts'
 import type { PreviewInput, PreviewPage } from '../activities/plan/preview-plan.ts'
+import type { EvaluateInput, EvaluatedRows } from '../payloads.ts'
 import { AUDIT_OPTIONS, READ_OPTIONS } from './activity-options.ts'
 
-const { readBuildPage, previewPlan } = proxyActivities<MillraceActivities>(READ_OPTIONS)
+const { readBuildPage, previewPlan, evaluateModel } = proxyActivities<MillraceActivities>(READ_OPTIONS)
 const { auditModels } = proxyActivities<MillraceActivities>(AUDIT_OPTIONS)
 
 /** One page of a build's report; null when the state knows no such build. */
@@ -22,4 +23,9 @@ export async function planPreview(input: PreviewInput): Promise<PreviewPage> {
 /** Some of the audits of what an environment has now. */
 export async function auditEnvironment(input: AuditInput): Promise<AuditPage> {
   return auditModels.executeWithOptions({ summary: 'run audits' }, [input])
+}
+
+/** The rows a model's query would give now. */
+export async function evaluate(input: EvaluateInput): Promise<EvaluatedRows> {
+  return evaluateModel.executeWithOptions({ summary: `evaluate ${input.model}` }, [input])
 }

@@ -26,6 +26,8 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
     values: ['errors', 'project/model', 'graph', 'sql', 'node:', '@duckdb/node-api', 'nunjucks', 'yaml', 'zod'],
     types: ['payloads'],
   },
+  // Unit tests of models: the database in memory is handed in.
+  'unit-tests': { values: ['errors', 'sql', 'project', 'node:'], types: ['project/model', 'connections'] },
   state: { values: ['errors', 'payloads', 'graph', 'sql', 'connections', 'zod'], types: ['project/model', 'project'] },
   activities: {
     values: [
@@ -84,6 +86,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
       'sql',
       'connections',
       'project',
+      'unit-tests',
       'state',
       'activities',
       'temporal',
@@ -93,6 +96,7 @@ const MAY_IMPORT: Record<string, { values: readonly string[]; types: readonly st
       'workflows-path',
       'dispose-symbols',
       'node:',
+      'chokidar',
       'zod',
       '@temporalio/client',
       '@temporalio/common',

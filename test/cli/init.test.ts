@@ -3,7 +3,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { initVerb } from '../../src/cli/verbs/init.ts'
+import { testVerb } from '../../src/cli/verbs/test.ts'
 import { loadProject } from '../../src/project/load.ts'
+import type { TestRun } from '../../src/unit-tests/run-tests.ts'
 import { createSqlParser } from '../../src/project/sql-parser.ts'
 import { runCli } from '../helpers/cli.ts'
 import { errorOf, runVerb } from './run-verb.ts'
@@ -41,6 +43,12 @@ test('a new project loads without problems or notices, and every model of it can
   expect(project.models.every(({ enabled }) => enabled)).toBe(true)
   expect([...project.audits.keys()]).toEqual(['not_negative'])
   expect(project.models.some(({ audits }) => audits.some(({ name }) => name === 'not_negative'))).toBe(true)
+})
+
+test('the unit test of a new project passes', async () => {
+  await runVerb(initVerb, folder)
+  const { code, document } = await runVerb<TestRun>(testVerb, folder)
+  expect({ code, document }).toMatchObject({ code: 0, document: { passed: 1, failed: 0 } })
 })
 
 test('the files are those it lists; what a build leaves is ignored by git', async () => {

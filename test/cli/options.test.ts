@@ -46,33 +46,56 @@ describe('the command line', () => {
       gateway: null,
       graceSeconds: 30,
       help: false,
+      includeCtes: false,
       jitter: null,
       json: false,
       keep: false,
+      limit: 1000,
       lockTimeoutSeconds: 60,
       logFormat: null,
       maxParallel: null,
       metrics: null,
+      name: null,
       namespace: null,
       noFailFast: false,
       note: null,
       offset: null,
       onConflict: null,
       overlap: null,
+      overwrite: false,
+      path: null,
       pauseOnFailure: false,
       paused: false,
       project: null,
       prune: false,
+      queries: {},
       quiet: false,
       select: null,
       start: null,
+      strict: false,
       taskQueue: null,
       timeZone: null,
       vars: {},
       verbose: false,
       version: false,
       waitSeconds: 60,
+      watch: false,
     })
+  })
+
+  test('a query of a table is written with or without an equals sign', () => {
+    const { args, options } = parseCommandLine([
+      'v',
+      'm',
+      '--query',
+      'a.b',
+      'SELECT 1',
+      '--query',
+      'c=SELECT 2 = 2',
+      'x',
+    ])
+    expect(options.queries).toEqual({ 'a.b': 'SELECT 1', c: 'SELECT 2 = 2' })
+    expect(args).toEqual(['m', 'x'])
   })
 
   test('every shared option is read', () => {

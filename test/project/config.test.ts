@@ -472,13 +472,26 @@ describe('millrace.yaml', () => {
         { models: 'staging.*', timeoutMs: 5_400_000, attempts: 5 },
         { models: '*', timeoutMs: 86_400_000, attempts: 2 },
       ],
+      freshness: [],
     })
     expect(config.files).toEqual(['config.yaml', 'millrace.yaml'])
   })
 
   it('may be empty', async () => {
     write('millrace.yaml', '# nothing\n')
-    expect((await load(LOCAL)).millrace).toEqual({ steps: [] })
+    expect((await load(LOCAL)).millrace).toEqual({ steps: [], freshness: [] })
+  })
+
+  it('limits the age of sources', async () => {
+    write('millrace.yaml', 'freshness:\n  - {model: raw.t, column: at, error_after: 1d}\n')
+    expect((await load(LOCAL)).millrace.freshness).toEqual([
+      { model: 'raw.t', column: 'at', warnAfterMs: null, errorAfterMs: 86_400_000 },
+    ])
+    write('millrace.yaml', 'freshness:\n  - {model: raw.t, column: at}\n')
+    const found = await problems(LOCAL)
+    expect(found.map(({ line, message }) => [line, message])).toEqual([
+      [2, expect.stringContaining('warn_after, error_after or both')],
+    ])
   })
 
   it('reports wrong and unknown keys with their line', async () => {

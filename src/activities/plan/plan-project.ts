@@ -27,6 +27,7 @@ import { endBegunPromotions } from '../promote.ts'
 import { sliceHash } from './read-plan-slice.ts'
 import { decideRequest, toRecordedInput, toRepeated, type DecidedRequest } from './repeat-build.ts'
 import { keepSeed } from '../step/seed-select.ts'
+import { assertFresh, freshnessNotices } from './source-freshness.ts'
 import { takeTurn, type Turn, type TurnRequest } from '../queue/take-turn.ts'
 import type { WorkerProject, WorkerProjects } from '../worker-projects.ts'
 
@@ -62,6 +63,7 @@ export async function planProject(projects: WorkerProjects, asked: PlanRequest):
       first !== null && !attached && (await readStateVersion(lease)) === 0
         ? first
         : await makePlan(project, leases, options)
+    assertFresh(made.sources)
     try {
       return await planInto({ project, worker, leases, request, made, gone })
     } catch (error) {
@@ -142,7 +144,7 @@ async function planInto({ project, worker, leases, request, made, gone }: Planni
     promotes: promotion !== null,
     ...(request.retryOf === undefined ? {} : { repeats: toRepeated(request) }),
     concurrentTasks: worker.concurrentTasks,
-    notices: [...project.notices, ...restatementNotices(made.plan)],
+    notices: [...project.notices, ...restatementNotices(made.plan), ...freshnessNotices(made.sources)],
   }
 }
 

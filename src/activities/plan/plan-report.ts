@@ -4,7 +4,7 @@ import { toIso } from '../../graph/time.ts'
 import type { PlanReport } from '../../payloads.ts'
 import type { MadePlan } from './planner.ts'
 
-export function toPlanReport(environment: string, { plan, steps }: MadePlan): PlanReport {
+export function toPlanReport(environment: string, { plan, steps, sources }: MadePlan): PlanReport {
   const batches = new Map<string, number>()
   for (const { model } of steps) batches.set(model, (batches.get(model) ?? 0) + 1)
   const selected = plan.models.filter((model) => model.selected)
@@ -33,6 +33,7 @@ export function toPlanReport(environment: string, { plan, steps }: MadePlan): Pl
       .filter(({ category, batches }) => category === null && batches.length === 0)
       .map(({ name }) => name),
     notices: restatementNotices(plan),
+    sources,
   }
 }
 

@@ -6,7 +6,7 @@ import { modifiedModels } from '../../graph/modified-models.ts'
 import { planBuild, type Plan } from '../../graph/plan.ts'
 import { needsFacts } from '../../graph/select.ts'
 import { planSteps, type StepContext } from '../../graph/steps.ts'
-import type { BuildStep } from '../../payloads.ts'
+import type { BuildStep, SourceReport } from '../../payloads.ts'
 import { FINGERPRINT_FORMAT, isKnownFormat, sha256 } from '../../project/fingerprint.ts'
 import { DEFAULT_STEP } from '../../project/millrace-settings.ts'
 import type { Model } from '../../project/model.ts'
@@ -24,6 +24,7 @@ import { attachedCatalogs, modelCatalogs } from './model-catalogs.ts'
 import { assertBuildable, assertPlanSize, assertExternalsExist, assertRefreshable } from './plan-checks.ts'
 import { planNodes } from './plan-nodes.ts'
 import { assertPlannable, chooseModels, toRange, toSelection, type PlanScope } from './plan-scope.ts'
+import { readFreshness } from './source-freshness.ts'
 
 export interface PlanOptions extends PlanScope {
   /** Tells one full refresh from another, or one restatement. */
@@ -41,6 +42,8 @@ export interface MadePlan {
   executionMs: number
   /** The state remembers restatements that had not succeeded. */
   hasPending: boolean
+  /** How old what it reads is. */
+  sources: SourceReport[]
 }
 
 /** What a database's state says of its models; empty where there is none. */
@@ -101,6 +104,7 @@ export async function makePlan(
     format: FINGERPRINT_FORMAT,
   })
   if (options.fullRefresh === true) assertRefreshable(chosen)
+  const sources = await readFreshness(project, plan, main, options.executionMs)
   // As the connection has it, where it is open: what is built in another catalog names it.
   const mainCatalog = main?.database.catalog ?? project.defaultCatalog
   const all = catalogs.length === 0 ? null : { main: mainCatalog, attached: [...attachedCatalogs(project).keys()] }
@@ -116,7 +120,7 @@ export async function makePlan(
   assertPlanSize(steps.length)
   const { environment, pending } = state
   const { executionMs } = options
-  return { plan, steps, definitions, environment, catalogs, executionMs, hasPending: pending.size > 0 }
+  return { plan, steps, definitions, environment, catalogs, executionMs, hasPending: pending.size > 0, sources }
 }
 
 /** The first entry of millrace.yaml whose pattern fits decides; what is default is left out of the payload. */

@@ -12,6 +12,7 @@ export function newProjectFiles(project: string): ReadonlyMap<string, string> {
     ['models/daily_rides.sql', DAILY_RIDES],
     ['models/stations.sql', STATIONS],
     ['audits/not_negative.sql', NOT_NEGATIVE],
+    ['tests/test_rides.yaml', TEST_RIDES],
   ])
 }
 
@@ -44,6 +45,7 @@ A Millrace project: each file in \`models/\` is one query with a header that say
 - \`models/daily_rides.sql\` (INCREMENTAL_BY_TIME_RANGE): one row per day, only missing days are built
 - \`models/stations.sql\` (FULL): one row per station
 - \`audits/not_negative.sql\`: an audit of the project's own, called in the headers
+- \`tests/test_rides.yaml\`: a unit test of a model; \`millrace test\` runs it
 
 In this folder, \`millrace graph\` shows what reads what, \`millrace build\` builds it into \`warehouse.duckdb\`, and a second
 \`millrace build\` finds nothing to do. \`millrace doctor\` says what is missing on this machine. In a checkout of Millrace
@@ -156,4 +158,18 @@ AUDIT (
 SELECT *
 FROM @this_model
 WHERE @column < 0;
+`
+
+const TEST_RIDES = `# A unit test: rows in, rows out. It runs in memory; columns that are left out are NULL.
+test_long_rides:
+  model: bikes.rides
+  inputs:
+    bikes.raw_rides:
+      - { ride_id: 1, started_at: 2025-01-01 23:50:00, ended_at: 2025-01-02 00:10:00 }
+      - { ride_id: 2, started_at: 2025-01-02 10:00:00, ended_at: 2025-01-02 10:45:00 }
+  outputs:
+    partial: true
+    query:
+      - { ride_id: 1, ride_date: 2025-01-01, minutes: 20, is_long: false }
+      - { ride_id: 2, ride_date: 2025-01-02, minutes: 45, is_long: true }
 `

@@ -30,6 +30,13 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     args: [1, 1],
     load: async () => (await import('./render.ts')).renderVerb,
   },
+  evaluate: {
+    usage: 'MODEL [--start T] [--end T] [--execution-time T] [--limit N]',
+    summary: "the rows a model's query would give, from the environment's tables; writes nothing",
+    opens: true,
+    args: [1, 1],
+    load: async () => (await import('./evaluate.ts')).evaluateVerb,
+  },
   plan: {
     usage: '[--select EXPR] [--exclude EXPR] [--start T] [--end T] …',
     summary: 'what would be built and why: new, changed, removed, missing intervals, unchanged',
@@ -122,6 +129,27 @@ export const VERBS: Readonly<Record<string, VerbEntry>> = {
     args: [0, 1],
     load: async () => (await import('./retry.ts')).retryVerb,
   },
+  test: {
+    usage: '[PATTERN…] [--select EXPR] [--exclude EXPR] [--watch]',
+    summary: 'the unit tests of models (tests/test*.yaml), in a database in memory',
+    opens: false,
+    args: [0, 100],
+    load: async () => (await import('./test.ts')).testVerb,
+  },
+  'create-test': {
+    usage: "MODEL [--query NAME 'SELECT …']… [--name NAME] [--path FILE] [--include-ctes] [--overwrite]",
+    summary: 'a unit test of rows that the database has now, and of what the model makes of them',
+    opens: true,
+    args: [1, 1],
+    load: async () => (await import('./create-test.ts')).createTestVerb,
+  },
+  'create-external-models': {
+    usage: '[--strict]',
+    summary: 'writes the columns of tables that models read, and nobody here builds, into external_models.yaml',
+    opens: true,
+    args: [0, 0],
+    load: async () => (await import('./create-external-models.ts')).createExternalModelsVerb,
+  },
   state: {
     usage: 'export FILE | import FILE',
     summary:
@@ -144,9 +172,6 @@ export const LATER_VERBS: ReadonlySet<string> = new Set([
   'lint',
   'format',
   'lineage',
-  'test',
-  'evaluate',
-  'create-external-models',
   'environments',
   'promote',
   'invalidate',

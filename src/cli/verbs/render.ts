@@ -1,6 +1,4 @@
 /** `render MODEL`: the SQL that would run, with the names of models in place of their tables. Does not open the database. */
-import { MillraceError } from '../../errors.ts'
-import { parseTime, toIso } from '../../graph/time.ts'
 import type { Model } from '../../project/model.ts'
 import { renderQuery, renderStatements, type RenderOptions } from '../../project/render-model.ts'
 import { resolveSeedPath } from '../../project/seeds.ts'
@@ -8,11 +6,11 @@ import { quoteRelation } from '../../sql/identifiers.ts'
 import { tokenize } from '../../sql/lexer.ts'
 import { kindQuery } from '../../sql/kinds/index.ts'
 import { seedColumnsQuery, seedQuery, type SeedColumn } from '../../sql/seed.ts'
-import type { CliOptions } from '../options.ts'
 import type { Verb } from '../command.ts'
 import { EXIT } from '../exit-codes.ts'
 import { externalDefinition } from '../external-definition.ts'
 import { findModel } from '../find-model.ts'
+import { parseTimes, type Times } from '../interval-option.ts'
 import { loadForVerb, type LoadedProject } from '../load-for-verb.ts'
 import { withScratchDatabase } from '../scratch-database.ts'
 
@@ -34,27 +32,6 @@ export const renderVerb: Verb = {
     context.output.answer(toText(document), document)
     return EXIT.done
   },
-}
-
-type Times = Pick<RenderOptions, 'interval' | 'executionMs'>
-
-const DAY_MS = 86_400_000
-
-/** The last whole day before the execution time; a start or an end that is given brings its own day. */
-function parseTimes({ start, end, executionTime }: CliOptions, nowMs: number): Times {
-  const executionMs = executionTime === null ? nowMs : parseTime(executionTime, 'start', nowMs)
-  const today = Math.floor(executionMs / DAY_MS) * DAY_MS
-  const from = start === null ? null : parseTime(start, 'start', executionMs)
-  const to = end === null ? today : parseTime(end, 'end', executionMs)
-  const interval = [from ?? to - DAY_MS, to] as const
-  if (interval[0] < interval[1]) return { interval, executionMs }
-  throw new MillraceError(
-    'USAGE',
-    `expected --start before --end; got ${toIso(interval[0])} and ${toIso(interval[1])}`,
-    {
-      hint: end === null ? 'Without --end, the interval ends with the day before --execution-time.' : 'Swap them.',
-    },
-  )
 }
 
 async function renderModel({ project, parser }: LoadedProject, model: Model, times: Times): Promise<RenderDocument> {
