@@ -58,6 +58,7 @@ test('a restatement that fails keeps the rows, is planned again, and is made goo
       },
     ],
     stale: [],
+    sources: [],
     unchanged: ['a.shut'],
     notices: ["model 'a.shut' is not restated: it has disable_restatement"],
   })
